@@ -1,0 +1,64 @@
+"""Terrapatch: map settlements and land use from imagery and few labels.
+
+Names are loaded when they are used, so importing the package is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from terrapatch.errors import TerrapatchError
+    from terrapatch.features import FeatureRaster, embed
+    from terrapatch.grid import PatchGrid
+    from terrapatch.learn import ClusterModel, Clusters, fit_clusters
+    from terrapatch.legend import Legend
+    from terrapatch.maps import ClassMap, ValueMap
+    from terrapatch.scene import Scene
+    from terrapatch.studies.settlements import cluster
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "TerrapatchError": "terrapatch.errors",
+    "FeatureRaster": "terrapatch.features",
+    "embed": "terrapatch.features",
+    "PatchGrid": "terrapatch.grid",
+    "ClusterModel": "terrapatch.learn",
+    "Clusters": "terrapatch.learn",
+    "fit_clusters": "terrapatch.learn",
+    "Legend": "terrapatch.legend",
+    "ClassMap": "terrapatch.maps",
+    "ValueMap": "terrapatch.maps",
+    "Scene": "terrapatch.scene",
+    "cluster": "terrapatch.studies.settlements",
+}
+
+__all__ = [
+    "ClassMap",
+    "ClusterModel",
+    "Clusters",
+    "FeatureRaster",
+    "Legend",
+    "PatchGrid",
+    "Scene",
+    "TerrapatchError",
+    "ValueMap",
+    "__version__",
+    "cluster",
+    "embed",
+    "fit_clusters",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module on first use."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'terrapatch' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -1,0 +1,258 @@
+"""The embedding engine: a scene in, a feature raster out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from terrapatch.backbones import DEFAULT, get_backbone
+from terrapatch.bands import BandChoice
+from terrapatch.errors import BackboneError, RecipeError
+from terrapatch.features.plan import Plan, Settings, make_plan, nonempty
+from terrapatch.features.raster import FeatureRaster
+from terrapatch.features.store import DTYPES, StoreWriter, discard_part
+from terrapatch.grid import Length, PatchGrid
+from terrapatch.scene import Scene
+from terrapatch.stream import PatchStream, PixelBlock
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+log = logging.getLogger("terrapatch")
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would take.
+
+    Attributes:
+        cells: Cells of the grid.
+        features: Length of a descriptor.
+        store_bytes: Size of the store before compression.
+        seconds: Time by a short trial; ``nan`` where none was made.
+        memory_bytes: Pixels and features held at once, without the network.
+    """
+
+    cells: int
+    features: int
+    store_bytes: int
+    seconds: float
+    memory_bytes: int
+
+
+def prepare(
+    scene: str | os.PathLike[str] | xr.DataArray | Scene,
+    out: str | os.PathLike[str],
+    *,
+    size: Length,
+    stride: Length | None = None,
+    edge: str = "reflect",
+    backbone: str = DEFAULT,
+    layers: str | None = None,
+    pooling: str | None = None,
+    l2: bool | None = None,
+    bands: BandChoice | None = None,
+    units: str | None = None,
+    nodata: float | None = None,
+    input_size: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    batch: int | None = None,
+    dtype: str = "float16",
+) -> Plan:
+    """Settle a run of ``embed`` without writing anything; takes the same options."""
+    if dtype not in DTYPES:
+        raise RecipeError(f"stored type {dtype!r} is not known; choose {' or '.join(DTYPES)}")
+    if batch is not None and batch < 1:
+        raise BackboneError(f"a batch of {batch} patches is too small; give 1 or more")
+    network = get_backbone(backbone)
+    opened = Scene.open(scene, bands=bands, units=units, nodata=nodata)
+    opened = opened.for_channels(network.channels)
+    grid = PatchGrid.over(opened.geobox, size, stride, edge)
+    log.info("%s: %s", opened.name, grid.describe())
+    settings = Settings(
+        backbone=network,
+        descriptor=network.describe(layers, pooling, l2),
+        input_size=network.input_size(grid.size, input_size),
+        device=device,
+        precision=precision,
+        batch=batch,
+        dtype=dtype,
+    )
+    return make_plan(opened, grid, settings, Path(out))
+
+
+def estimate(plan: Plan) -> Estimate:
+    """Say what a settled run would take."""
+    itemsize = int(np.dtype(plan.recipe.execution["dtype"]).itemsize)
+    window = plan.grid.block_window(plan.blocks[0])
+    area = (window[0].stop - window[0].start) * (window[1].stop - window[1].start)
+    pixel = len(plan.scene.bands) * (1 if plan.scene.require_units().is_eight_bit else 4) + 1
+    held = 3 * area * pixel + 3 * plan.side**2 * plan.n_features * 4
+    return Estimate(
+        cells=plan.n_cells,
+        features=plan.n_features,
+        store_bytes=plan.n_cells * plan.n_features * itemsize,
+        seconds=plan.n_cells / plan.rate,
+        memory_bytes=held,
+    )
+
+
+def embed(
+    scene: str | os.PathLike[str] | xr.DataArray | Scene,
+    out: str | os.PathLike[str],
+    *,
+    size: Length,
+    stride: Length | None = None,
+    edge: str = "reflect",
+    backbone: str = DEFAULT,
+    layers: str | None = None,
+    pooling: str | None = None,
+    l2: bool | None = None,
+    bands: BandChoice | None = None,
+    units: str | None = None,
+    nodata: float | None = None,
+    input_size: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    batch: int | None = None,
+    dtype: str = "float16",
+    readers: int = 2,
+    overwrite: bool = False,
+    restart: bool = False,
+    progress: Progress | None = None,
+) -> FeatureRaster:
+    """Embed every patch of a scene and store the result as a raster of features.
+
+    A run that was interrupted is gone on with by calling it again with the same
+    options; the bytes in the end are the same.
+
+    Args:
+        scene: Anything GDAL reads, an ``xarray.DataArray`` or a ``Scene``.
+        out: Folder of the Zarr store to write, for example ``features.zarr``.
+        size: Patch size in pixels (``120``) or metres on the ground (``"60m"``).
+        stride: Cell size, likewise; the patch size by default.
+        edge: What patches hold beyond the scene: ``reflect``, ``nodata`` or ``drop``.
+        backbone: Name in the registry.
+        layers: Layers to tap: names with commas, ``all`` or ``last``.
+        pooling: ``mean``, ``std`` or ``mean,std``.
+        l2: Whether each layer's numbers are brought to unit length.
+        bands: Band names, numbers from 1, or ``rgb``.
+        units: ``LOW:HIGH``, ``percentile:2,98``, ``reflectance[:N]`` or ``uint8``.
+        nodata: Nodata value, where the file states none.
+        input_size: Side in pixels that patches are resized to.
+        device: ``auto``, ``cpu``, ``cuda`` …
+        precision: ``auto`` (by a short trial), ``fp32``, ``bf16`` or ``fp16``.
+        batch: Patches that go through the network at once.
+        dtype: Stored type, ``float16`` or ``float32``.
+        readers: Threads that read the scene.
+        overwrite: Whether a finished store may be replaced.
+        restart: Whether to discard what an unfinished run has left.
+        progress: Called with ``("embed", cells done, cells in all)``.
+
+    Returns:
+        The finished feature raster.
+
+    Raises:
+        TerrapatchError: For everything a person can mend, in one sentence.
+    """
+    path = Path(out)
+    if restart:
+        discard_part(path)
+    plan = prepare(
+        scene,
+        path,
+        size=size,
+        stride=stride,
+        edge=edge,
+        backbone=backbone,
+        layers=layers,
+        pooling=pooling,
+        l2=l2,
+        bands=bands,
+        units=units,
+        nodata=nodata,
+        input_size=input_size,
+        device=device,
+        precision=precision,
+        batch=batch,
+        dtype=dtype,
+    )
+    return run(plan, path, readers=readers, overwrite=overwrite, progress=progress)
+
+
+def run(
+    plan: Plan,
+    out: Path,
+    *,
+    readers: int = 2,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> FeatureRaster:
+    """Carry out a settled run (see ``embed``)."""
+    groups, dtype = plan.embedder.groups, plan.recipe.execution["dtype"]
+    writer = StoreWriter(out, plan.recipe, plan.grid.geobox, groups, plan.side, dtype, overwrite)
+    with writer:
+        todo = [b for b in plan.blocks if not writer.is_done(b)]
+        done = plan.n_cells - sum(b.shape[0] * b.shape[1] for b in todo)
+        if done:
+            log.info("going on with %s: %d of %d cells are done", out, done, plan.n_cells)
+        with ThreadPoolExecutor(1, "terrapatch-write") as pool:
+            written: Future[None] | None = None
+            for block in PatchStream(plan.scene, plan.grid, todo, readers=readers):
+                values = embed_block(plan, block, progress, done)
+                done += block.share.size
+                if written is not None:
+                    written.result()
+                written = pool.submit(writer.write, block.block, values, block.share)
+                del block, values
+            if written is not None:
+                written.result()
+        writer.finish(plan.blocks)
+    if progress is not None:
+        progress("embed", plan.n_cells, plan.n_cells)
+    return FeatureRaster.open(out)
+
+
+def embed_block(
+    plan: Plan, block: PixelBlock, progress: Progress | None = None, done: int = 0
+) -> npt.NDArray[np.float32]:
+    """Embed one block of cells; batches never straddle blocks.
+
+    Args:
+        plan: The settled run.
+        block: Pixels of the block.
+        progress: Called after every batch.
+        done: Cells embedded before this block.
+
+    Returns:
+        ``(rows, cols, features)`` float32, NaN in empty cells.
+
+    Raises:
+        BackboneError: If the network gives numbers that are not finite.
+    """
+    out = np.full((*block.block.shape, plan.n_features), np.nan, np.float32)
+    cells = nonempty(block)
+    for start in range(0, len(cells), plan.batch):
+        chosen = cells[start : start + plan.batch]
+        features = plan.embedder.features(*block.patches(chosen))
+        if not np.isfinite(features).all():
+            raise BackboneError(
+                f"{plan.recipe.backbone['name']} gave numbers that are not finite in precision "
+                f"{plan.recipe.execution['precision']}; pass --precision fp32"
+            )
+        rows, cols = zip(*chosen, strict=True)
+        out[list(rows), list(cols)] = features
+        if progress is not None:
+            progress("embed", done + start + len(chosen), plan.n_cells)
+    return out

@@ -1,0 +1,193 @@
+"""Everything that is settled before the first patch is embedded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from terrapatch.backbones import Backbone, Descriptor, Embedder
+from terrapatch.errors import RecipeError, SceneError
+from terrapatch.features.recipe import Recipe, package_versions
+from terrapatch.features.store import unfinished_recipe
+from terrapatch.grid import CellBlock, PatchGrid
+from terrapatch.reading import Pixels, find_valid
+from terrapatch.scene import Scene
+from terrapatch.stream import PatchStream, PixelBlock, block_side
+
+log = logging.getLogger("terrapatch")
+
+TRIAL_CELLS = 32
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of ``embed`` that are not about the scene or the grid."""
+
+    backbone: Backbone
+    descriptor: Descriptor
+    input_size: int | None
+    device: str
+    precision: str
+    batch: int | None
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A settled run: the scene, the grid, an embedder and the recipe.
+
+    Attributes:
+        scene: The scene with as many bands as the backbone takes.
+        grid: The grid over it.
+        embedder: Ready to use.
+        recipe: All that decides the numbers.
+        side: Cells along each side of a block.
+        batch: Patches that go through the network at once.
+        rate: Patches a second in a short trial.
+    """
+
+    scene: Scene
+    grid: PatchGrid
+    embedder: Embedder
+    recipe: Recipe
+    side: int
+    batch: int
+    rate: float
+
+    @property
+    def blocks(self) -> list[CellBlock]:
+        """All blocks of cells, row by row."""
+        return list(self.grid.blocks(self.side))
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells, empty ones included."""
+        return self.grid.shape[0] * self.grid.shape[1]
+
+    @property
+    def n_features(self) -> int:
+        """Length of a cell's descriptor."""
+        return self.embedder.groups[-1][2]
+
+
+def make_plan(scene: Scene, grid: PatchGrid, settings: Settings, out: Path) -> Plan:
+    """Try the backbone on some patches and settle device, precision, batch and recipe.
+
+    A run that goes on with an unfinished store keeps the precision and batch it
+    was begun with.
+
+    Raises:
+        SceneError: If the scene holds no valid pixel.
+        RecipeError: If an unfinished store was begun on another kind of device.
+        BackboneError: If the backbone cannot be used here.
+    """
+    scene.require_units()
+    patches = _trial_patches(scene, grid)
+    begun = unfinished_recipe(out)
+    device, precision, batch, rate, embedder = _settle(settings, begun, patches)
+    n_features = embedder.groups[-1][2]
+    itemsize = 1 if scene.dtype == "uint8" and scene.require_units().is_eight_bit else 4
+    side = block_side(grid, len(scene.bands), itemsize, n_features)
+    contract, weights = settings.backbone.contract, settings.backbone.weights
+    recipe = Recipe(
+        scene=scene.as_dict(),
+        grid=grid.as_dict(),
+        backbone={
+            "name": settings.backbone.name,
+            "weights": None if weights is None else weights.sha256,
+            "input_size": settings.input_size,
+            "bands": _band_roles(scene, None if contract is None else contract.channels),
+        },
+        descriptor=settings.descriptor.as_dict(),
+        execution={
+            "mode": "exact",
+            "device": device.split(":")[0],
+            "precision": precision,
+            "batch": batch,
+            "block": side,
+            "dtype": settings.dtype,
+        },
+        versions=package_versions(settings.backbone.uses_torch),
+    )
+    return Plan(scene, grid, embedder, recipe, side, batch, rate)
+
+
+def _settle(
+    settings: Settings, begun: Recipe | None, patches: Pixels
+) -> tuple[str, str, int, float, Embedder]:
+    backbone = settings.backbone
+    if not backbone.uses_torch:
+        embedder = backbone.load(settings.descriptor, settings.input_size)
+        embedder.features(patches)
+        return "cpu", "fp64", settings.batch or 256, float("nan"), embedder
+    from terrapatch.backbones.precision import choose_device, choose_precision, default_batch
+
+    device = choose_device(settings.device)
+    asked = settings.precision
+    if begun is not None and begun.backbone["name"] == backbone.name:
+        if asked == "auto":
+            asked = begun.execution["precision"]
+        if device.split(":")[0] != begun.execution["device"]:
+            raise RecipeError(
+                f"the unfinished store was begun on {begun.execution['device']} but this run would "
+                f"use {device}; pass --device {begun.execution['device']}, or --restart"
+            )
+    kept_batch = begun.execution["batch"] if begun is not None else default_batch(device)
+    choice = choose_precision(
+        backbone, settings.descriptor, settings.input_size, device, patches, asked
+    )
+    log.info("device %s, precision %s", device, choice.describe())
+    rate = choice.rates[choice.precision]
+    return device, choice.precision, settings.batch or kept_batch, rate, choice.embedder
+
+
+def _band_roles(scene: Scene, channels: Sequence[str] | None) -> list[str]:
+    """Name the bands by what they are, or by what the network takes them for."""
+    if channels is None:
+        return list(scene.roles)
+    known = {"red", "green", "blue", "nir"}
+    return [
+        role if role in known else channel
+        for role, channel in zip(scene.roles, channels, strict=True)
+    ]
+
+
+def _trial_patches(scene: Scene, grid: PatchGrid) -> Pixels:
+    """Read some patches that hold valid pixels, near the middle of the scene if possible."""
+    place = find_valid(scene)
+    blocks = list(grid.blocks(8)) if place is None else [_block_around(grid, place)]
+    for pixels in PatchStream(scene, grid, blocks, readers=1):
+        cells = nonempty(pixels)
+        if cells:
+            picked = np.linspace(0, len(cells) - 1, min(TRIAL_CELLS, len(cells))).astype(int)
+            return pixels.patches([cells[i] for i in picked])[0]
+    if place is not None:
+        for pixels in PatchStream(scene, grid, list(grid.blocks(8)), readers=1):
+            if cells := nonempty(pixels):
+                return pixels.patches(cells[:TRIAL_CELLS])[0]
+    bands = ", ".join(map(str, scene.bands))
+    raise SceneError(
+        f"{scene.name} holds no valid pixel in band {bands}"
+        + (" that a whole patch inside the scene could use" if grid.edge == "drop" else "")
+        + ": all of it is nodata, masked or not a number; check its nodata value, or choose "
+        "other bands"
+        + (" or another --edge" if grid.edge == "drop" else "")
+    )
+
+
+def _block_around(grid: PatchGrid, place: tuple[int, int]) -> CellBlock:
+    spans: list[Any] = []
+    for pixel, stride, n in zip(place, grid.stride, grid.shape, strict=True):
+        first = max(0, min(pixel // stride - 2, n - 4))
+        spans.append(slice(first, min(first + 4, n)))
+    return CellBlock((0, 0), spans[0], spans[1])
+
+
+def nonempty(block: PixelBlock) -> list[tuple[int, int]]:
+    """List the cells of a block that own a valid pixel, row by row."""
+    return [(int(r), int(c)) for r, c in np.argwhere(block.share > 0)]

@@ -1,0 +1,151 @@
+"""An embedding is a georeferenced raster: one pixel a cell, one band a number."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from terrapatch.errors import StoreError
+from terrapatch.features.recipe import Recipe
+from terrapatch.features.store import opened, recipe_in
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FeatureBlock:
+    """The features of one block of cells.
+
+    Attributes:
+        rows: Rows of cells.
+        cols: Columns of cells.
+        values: ``(rows, cols, features)`` float32, NaN in empty cells.
+        valid: ``(rows, cols)`` float32, share of valid pixels in each cell.
+    """
+
+    rows: slice
+    cols: slice
+    values: Floats
+    valid: Floats
+
+
+@dataclass(frozen=True)
+class FeatureRaster:
+    """A finished store of features, read lazily.
+
+    Attributes:
+        path: Folder of the Zarr store.
+        geobox: Coarse GeoBox, one pixel a cell.
+        groups: Name, start and stop of each layer's numbers.
+        recipe: How it was made.
+        side: Cells along each side of a block.
+    """
+
+    path: Path
+    geobox: GeoBox
+    groups: tuple[tuple[str, int, int], ...]
+    recipe: Recipe
+    side: int
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> FeatureRaster:
+        """Open a store made by ``embed``.
+
+        Raises:
+            StoreError: If there is none, it is unfinished, damaged or not ours.
+            RecipeError: If it was written in another version of the layout.
+        """
+        path = Path(path)
+        with opened(path) as group:
+            try:
+                layers = group.attrs["layers"]
+                mapping = dict(group["spatial_ref"].attrs)
+                numbers = [float(v) for v in mapping["GeoTransform"].split()]
+                rows, cols, _ = group["features"].shape
+                side = int(group["features"].chunks[0])
+            except (KeyError, ValueError) as fault:
+                raise StoreError(
+                    f"{path} is damaged ({fault} is missing); embed the scene again"
+                ) from fault
+        return cls(
+            path=path,
+            geobox=GeoBox((rows, cols), Affine.from_gdal(*numbers), mapping.get("crs_wkt")),
+            groups=tuple((d["layer"], int(d["start"]), int(d["stop"])) for d in layers),
+            recipe=recipe_in(path),
+            side=side,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of cells."""
+        return (int(self.geobox.shape[0]), int(self.geobox.shape[1]))
+
+    @property
+    def n_features(self) -> int:
+        """Length of a cell's descriptor."""
+        return self.groups[-1][2]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Name of every number, such as ``stage3.mean.17``."""
+        pooling = self.recipe.descriptor["pooling"]
+        return tuple(
+            f"{layer}.{pool}.{i}"
+            for layer, start, stop in self.groups
+            for pool in pooling
+            for i in range((stop - start) // len(pooling))
+        )
+
+    @property
+    def data(self) -> xr.DataArray:
+        """The features as a lazily opened array ``(y, x, feature)`` with CRS and names."""
+        return self._dataset()["features"].assign_coords(feature=list(self.names))
+
+    def _dataset(self) -> xr.Dataset:
+        import xarray as xr
+
+        return xr.open_zarr(self.path, chunks=None)
+
+    @cached_property
+    def _arrays(self) -> tuple[Any, Any]:
+        with opened(self.path) as group:
+            return group["features"], group["valid"]
+
+    def valid(self) -> Floats:
+        """Return the share of valid pixels in every cell; 0 in empty cells."""
+        return np.nan_to_num(np.asarray(self._arrays[1][:], np.float32))
+
+    def read(self, rows: slice, cols: slice) -> Floats:
+        """Read the features of some cells as ``(rows, cols, features)`` float32.
+
+        Raises:
+            StoreError: If a chunk of the store cannot be decoded.
+        """
+        try:
+            return np.asarray(self._arrays[0][rows, cols], np.float32)
+        except (RuntimeError, ValueError, OSError) as fault:
+            raise StoreError(
+                f"{self.path} is damaged near row {rows.start}, column {cols.start} of its cells "
+                f"({fault}); embed the scene again with --overwrite"
+            ) from fault
+
+    def blocks(self) -> Iterator[FeatureBlock]:
+        """Go through the cells block by block, row by row."""
+        valid = self.valid()
+        for top in range(0, self.shape[0], self.side):
+            for left in range(0, self.shape[1], self.side):
+                rows = slice(top, min(top + self.side, self.shape[0]))
+                cols = slice(left, min(left + self.side, self.shape[1]))
+                yield FeatureBlock(rows, cols, self.read(rows, cols), valid[rows, cols])

@@ -1,0 +1,120 @@
+"""Reading and writing a model folder: ``model.json`` and ``head.safetensors``.
+
+``model.json`` holds the SHA-256 of ``head.safetensors`` and one of its own
+content, and is written last: a killed or half-finished write is never taken for
+a model, and no change goes unseen. (The hashes guard against damage, not against
+a forger.) Neither file can hold code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrapatch.errors import OutputError, RecipeError, writing
+
+FORMAT = "terrapatch cluster model"
+VERSION = 1
+MODEL, HEAD = "model.json", "head.safetensors"
+
+
+def write(
+    folder: Path, description: dict[str, Any], arrays: dict[str, NDArray[Any]], overwrite: bool
+) -> Path:
+    """Write a model folder; see ``ClusterModel.save``."""
+    from safetensors.numpy import save
+
+    head = save({name: np.ascontiguousarray(a) for name, a in arrays.items()})
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "head_sha256": hashlib.sha256(head).hexdigest(),
+        "model": description,
+    }
+    content["sha256"] = _content_hash(content)
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    with writing(folder):
+        if (folder / MODEL).exists() and not overwrite:
+            raise OutputError(
+                f"there is a model in {folder} already; choose another folder, or ask to overwrite"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        _put(folder / HEAD, head)
+        _put(folder / MODEL, text.encode())
+    return folder
+
+
+def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Read a model folder; see ``ClusterModel.load``."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    content = _read_json(folder)
+    head = _bytes(folder / HEAD)
+    if hashlib.sha256(head).hexdigest() != content.get("head_sha256"):
+        raise _damaged(folder / HEAD, "its bytes are not those the model was saved with")
+    try:
+        return content["model"], load(head)
+    except (SafetensorError, KeyError, ValueError) as fault:
+        raise _damaged(folder / HEAD, str(fault)) from fault
+
+
+def _read_json(folder: Path) -> dict[str, Any]:
+    path = folder / MODEL
+    try:
+        content = json.loads(_bytes(path))
+    except (ValueError, RecursionError) as fault:
+        raise _damaged(path, "it is not whole JSON") from fault
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise RecipeError(f"{path} is not a cluster model; name a folder that cluster wrote")
+    if content.get("version") != VERSION:
+        raise RecipeError(
+            f"{path} has version {content.get('version')!r} and this program reads version "
+            f"{VERSION}; fit the model again, or use the program that wrote it"
+        )
+    if content.get("sha256") != _content_hash(content) or not isinstance(
+        content.get("model"), dict
+    ):
+        raise _damaged(path, "its content was changed after it was saved")
+    return content
+
+
+def _content_hash(content: dict[str, Any]) -> str:
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as fault:
+        raise RecipeError(
+            f"there is no {path}, so no whole model is there; name a folder that cluster wrote"
+        ) from fault
+    except OSError as fault:
+        raise RecipeError(
+            f"{path} cannot be read ({fault.strerror}); check the path and its permissions"
+        ) from fault
+
+
+def _damaged(path: Path, why: str) -> RecipeError:
+    return RecipeError(f"{path} is damaged: {why}; fit and save the model again")
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name, flush it to the disk, and move it into place."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

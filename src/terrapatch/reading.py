@@ -1,0 +1,281 @@
+"""Reading pixels of a scene, window by window, with one answer to "is this pixel valid?"."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioIOError
+from rasterio.windows import Window
+
+from terrapatch.errors import CorruptBlockError
+from terrapatch.scene import ArraySource, Scene, open_raster
+from terrapatch.units import Sample
+
+Pixels = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+
+SAMPLE_SIDE = 1024
+# GDAL keeps decoded blocks of an open file in a cache that grows with the machine;
+# a file is closed and opened again after this many bytes, which empties it.
+RECYCLE_BYTES = 64 << 20
+
+
+class SceneReader:
+    """An open scene: raw pixels of the chosen bands, and where they are valid.
+
+    Use one reader in one thread at a time; GDAL handles are not shared.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        """Open the scene's file (an array is used as it is)."""
+        self.scene = scene
+        self.bytes_read = 0
+        self._src: rasterio.DatasetReader | None = None
+        if isinstance(scene.source, str):
+            self._src = open_raster(scene.source)
+
+    def __enter__(self) -> SceneReader:
+        """Return the reader itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._src is not None:
+            self._src.close()
+
+    def read(self, rows: slice, cols: slice) -> tuple[Pixels, Mask | None]:
+        """Read a window that lies inside the scene.
+
+        Args:
+            rows: Rows of pixels, from the top.
+            cols: Columns of pixels, from the left.
+
+        Returns:
+            Raw pixels of shape ``(bands, height, width)`` and the validity of
+            shape ``(height, width)``, or ``None`` when every pixel is valid.
+
+        Raises:
+            CorruptBlockError: If a block of the file cannot be decoded.
+        """
+        if self._src is None:
+            return self._read_array(rows, cols)
+        window = Window.from_slices(rows, cols)
+        scene = self.scene
+        try:
+            pixels = self._src.read(list(scene.bands), window=window)
+            mask = self._file_mask(window)
+        except RasterioIOError as fault:
+            raise CorruptBlockError(self._corrupt_message(rows, cols, fault)) from fault
+        self.bytes_read += pixels.nbytes
+        return pixels, _combine(mask, _value_mask(pixels, scene))
+
+    def _file_mask(self, window: Window) -> Mask | None:
+        src, scene = self._src, self.scene
+        if src is None:
+            return None
+        mask: Mask | None = None
+        if scene.has_mask:
+            mask = src.read_masks(scene.bands[0], window=window) != 0
+        if scene.alpha is not None:
+            mask = _combine(mask, src.read(scene.alpha, window=window) != 0)
+        return mask
+
+    def _read_array(self, rows: slice, cols: slice) -> tuple[Pixels, Mask | None]:
+        source = self.scene.source
+        if not isinstance(source, ArraySource):
+            raise TypeError("a scene without a file must hold an array")
+        picked = source.array[[b - 1 for b in self.scene.bands], rows, cols]
+        pixels = np.ascontiguousarray(picked.values)
+        return pixels, _value_mask(pixels, self.scene)
+
+    def _corrupt_message(self, rows: slice, cols: slice, fault: BaseException) -> str:
+        src, scene = self._src, self.scene
+        height, width = scene.block_shape
+        where = (rows.start, cols.start)
+        if src is not None:
+            where = _first_bad_block(src, scene, rows, cols) or where
+        reason = str(fault).strip().splitlines()[-1]
+        return (
+            f"{scene.name} is damaged: block {where[0] // height},{where[1] // width} (pixels from "
+            f"row {where[0]}, column {where[1]}) cannot be decoded ({reason}); "
+            "fetch the file again or restore it from a copy"
+        )
+
+
+def _first_bad_block(
+    src: rasterio.DatasetReader, scene: Scene, rows: slice, cols: slice
+) -> tuple[int, int] | None:
+    height, width = scene.block_shape
+    for top in range(rows.start // height * height, rows.stop, height):
+        for left in range(cols.start // width * width, cols.stop, width):
+            block = Window(
+                left, top, min(width, src.width - left), min(height, src.height - top)
+            )
+            try:
+                src.read(list(scene.bands), window=block)
+                if scene.has_mask:
+                    src.read_masks(scene.bands[0], window=block)
+            except RasterioIOError:
+                return top, left
+    return None
+
+
+def _combine(first: Mask | None, second: Mask | None) -> Mask | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return first & second
+
+
+def _value_mask(pixels: Pixels, scene: Scene) -> Mask | None:
+    """Answer validity from the values: NaN and infinities in any band, nodata by the rule."""
+    mask: Mask | None = None
+    if pixels.dtype.kind == "f":
+        mask = np.isfinite(pixels).all(axis=0)
+    if all(v is None or np.isnan(v) for v in scene.nodata):
+        return None if mask is not None and mask.all() else mask
+    is_nodata = np.stack(
+        [
+            np.zeros(band.shape, bool) if value is None or np.isnan(value) else _equal(band, value)
+            for band, value in zip(pixels, scene.nodata, strict=True)
+        ]
+    )
+    missing = is_nodata.any(axis=0) if scene.any_invalid else is_nodata.all(axis=0)
+    mask = _combine(mask, ~missing)
+    return None if mask is None or mask.all() else mask
+
+
+def _equal(band: Pixels, value: float) -> Mask:
+    if band.dtype.kind == "f":
+        return np.asarray(band == band.dtype.type(value))
+    if not float(value).is_integer() or not (
+        np.iinfo(band.dtype).min <= value <= np.iinfo(band.dtype).max
+    ):
+        return np.zeros(band.shape, bool)
+    return np.asarray(band == band.dtype.type(value))
+
+
+def read_sample(scene: Scene) -> Sample:
+    """Read a thinned sample of a scene's valid values, spread evenly over it.
+
+    Args:
+        scene: The scene; its chosen bands are read.
+
+    Returns:
+        Up to 1,024 x 1,024 values of every chosen band, nearest neighbours.
+    """
+    height, width = scene.shape
+    if isinstance(scene.source, ArraySource):
+        step = max(1, -(-max(height, width) // SAMPLE_SIDE))
+        picked = scene.source.array[[b - 1 for b in scene.bands], ::step, ::step]
+        pixels: Pixels = np.asarray(picked.values)
+        mask = _value_mask(pixels, scene)
+        ones = (1.0,) * len(scene.bands)
+        return Sample(_valid_values(pixels, mask), ones, (0.0,) * len(scene.bands))
+    out = (min(height, SAMPLE_SIDE), min(width, SAMPLE_SIDE))
+    with open_raster(scene.source) as src:
+        pixels, mask = _thinned(src, scene, out)
+        scales = tuple(float(src.scales[b - 1]) for b in scene.bands)
+        offsets = tuple(float(src.offsets[b - 1]) for b in scene.bands)
+    return Sample(_valid_values(pixels, mask), scales, offsets)
+
+
+def find_valid(scene: Scene) -> tuple[int, int] | None:
+    """Return row and column of a valid pixel near the scene's centre, from a thinned sample."""
+    height, width = scene.shape
+    if isinstance(scene.source, ArraySource):
+        step = max(1, -(-max(height, width) // SAMPLE_SIDE))
+        picked = scene.source.array[[b - 1 for b in scene.bands], ::step, ::step]
+        pixels = np.asarray(picked.values)
+        mask, scale = _value_mask(pixels, scene), (float(step), float(step))
+    else:
+        out = (min(height, SAMPLE_SIDE), min(width, SAMPLE_SIDE))
+        with open_raster(scene.source) as src:
+            pixels, mask = _thinned(src, scene, out)
+        scale = (height / out[0], width / out[1])
+    if mask is None:
+        return height // 2, width // 2
+    places = np.argwhere(mask)
+    if len(places) == 0:
+        return None
+    centre = np.asarray(pixels.shape[1:]) / 2
+    row, col = places[np.square(places - centre).sum(axis=1).argmin()]
+    return min(int((row + 0.5) * scale[0]), height - 1), min(int((col + 0.5) * scale[1]), width - 1)
+
+
+def _thinned(
+    src: rasterio.DatasetReader, scene: Scene, out: tuple[int, int]
+) -> tuple[Pixels, Mask | None]:
+    try:
+        bands = list(scene.bands)
+        pixels = src.read(bands, out_shape=(len(bands), *out), resampling=Resampling.nearest)
+        mask: Mask | None = None
+        if scene.has_mask:
+            mask = src.read_masks(scene.bands[0], out_shape=out, resampling=Resampling.nearest) != 0
+        if scene.alpha is not None:
+            alpha = src.read(scene.alpha, out_shape=out, resampling=Resampling.nearest)
+            mask = _combine(mask, alpha != 0)
+    except RasterioIOError as fault:
+        raise CorruptBlockError(
+            f"{scene.name} is damaged: a block of it cannot be decoded "
+            f"({str(fault).strip().splitlines()[-1]}); fetch the file again or restore it"
+        ) from fault
+    return pixels, _combine(mask, _value_mask(pixels, scene))
+
+
+def _valid_values(pixels: Pixels, mask: Mask | None) -> tuple[npt.NDArray[np.float64], ...]:
+    keep = np.ones(pixels.shape[1:], bool) if mask is None else mask
+    return tuple(band[keep].astype(np.float64) for band in pixels)
+
+
+class ReaderPool:
+    """One open reader for each thread that asks, renewed now and then, closed together."""
+
+    def __init__(self, scene: Scene, recycle: bool = True) -> None:
+        """Remember the scene; files are opened on first use in each thread.
+
+        Args:
+            scene: The scene to read.
+            recycle: Whether files may be closed and opened again on the way; not
+                for formats that can only be decoded from the top.
+        """
+        self._scene, self._recycle = scene, recycle
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._open: list[SceneReader] = []
+
+    def reader(self) -> SceneReader:
+        """Return this thread's reader."""
+        reader: SceneReader | None = getattr(self._local, "reader", None)
+        if reader is not None and self._recycle and reader.bytes_read > RECYCLE_BYTES:
+            reader.close()
+            with self._lock:
+                self._open.remove(reader)
+            reader = None
+        if reader is None:
+            reader = SceneReader(self._scene)
+            self._local.reader = reader
+            with self._lock:
+                self._open.append(reader)
+        return reader
+
+    def close(self) -> None:
+        """Close every reader; call it when no thread reads any more."""
+        with self._lock:
+            for reader in self._open:
+                reader.close()
+            self._open.clear()

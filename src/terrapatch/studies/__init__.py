@@ -1,0 +1,1 @@
+"""Studies and demonstrations over the floors below."""

@@ -1,0 +1,27 @@
+"""Fixtures that every test may use; the factory itself is in ``rasters.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rasters
+
+
+@pytest.fixture
+def make_raster(tmp_path: Path) -> Callable[..., Path]:
+    """Return ``rasters.make_raster``; a relative path lands in the test's own folder."""
+
+    def make(path: Path | str = "scene.tif", **options: Any) -> Path:
+        return rasters.make_raster(tmp_path / path, **options)
+
+    return make
+
+
+@pytest.fixture
+def data_dir() -> Callable[..., Path]:
+    """Return ``rasters.data_dir``: a path in the real data, or a skipped test."""
+    return rasters.data_dir
