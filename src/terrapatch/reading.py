@@ -178,43 +178,56 @@ def read_sample(scene: Scene) -> Sample:
     Returns:
         Up to 1,024 x 1,024 values of every chosen band, nearest neighbours.
     """
-    height, width = scene.shape
-    if isinstance(scene.source, ArraySource):
-        step = max(1, -(-max(height, width) // SAMPLE_SIDE))
-        picked = scene.source.array[[b - 1 for b in scene.bands], ::step, ::step]
-        pixels: Pixels = np.asarray(picked.values)
-        mask = _value_mask(pixels, scene)
-        ones = (1.0,) * len(scene.bands)
-        return Sample(_valid_values(pixels, mask), ones, (0.0,) * len(scene.bands))
-    out = (min(height, SAMPLE_SIDE), min(width, SAMPLE_SIDE))
-    with open_raster(scene.source) as src:
-        pixels, mask = _thinned(src, scene, out)
-        scales = tuple(float(src.scales[b - 1]) for b in scene.bands)
-        offsets = tuple(float(src.offsets[b - 1]) for b in scene.bands)
+    pixels, mask = read_thinned(scene, SAMPLE_SIDE)
+    scales, offsets = (1.0,) * len(scene.bands), (0.0,) * len(scene.bands)
+    if isinstance(scene.source, str):
+        with open_raster(scene.source) as src:
+            scales = tuple(float(src.scales[b - 1]) for b in scene.bands)
+            offsets = tuple(float(src.offsets[b - 1]) for b in scene.bands)
     return Sample(_valid_values(pixels, mask), scales, offsets)
 
 
 def find_valid(scene: Scene) -> tuple[int, int] | None:
     """Return row and column of a valid pixel near the scene's centre, from a thinned sample."""
     height, width = scene.shape
-    if isinstance(scene.source, ArraySource):
-        step = max(1, -(-max(height, width) // SAMPLE_SIDE))
-        picked = scene.source.array[[b - 1 for b in scene.bands], ::step, ::step]
-        pixels = np.asarray(picked.values)
-        mask, scale = _value_mask(pixels, scene), (float(step), float(step))
-    else:
-        out = (min(height, SAMPLE_SIDE), min(width, SAMPLE_SIDE))
-        with open_raster(scene.source) as src:
-            pixels, mask = _thinned(src, scene, out)
-        scale = (height / out[0], width / out[1])
+    pixels, mask = read_thinned(scene, SAMPLE_SIDE)
     if mask is None:
         return height // 2, width // 2
     places = np.argwhere(mask)
     if len(places) == 0:
         return None
-    centre = np.asarray(pixels.shape[1:]) / 2
-    row, col = places[np.square(places - centre).sum(axis=1).argmin()]
-    return min(int((row + 0.5) * scale[0]), height - 1), min(int((col + 0.5) * scale[1]), width - 1)
+    thin = pixels.shape[1:]
+    row, col = places[np.square(places - np.asarray(thin) / 2).sum(axis=1).argmin()]
+    return (
+        min(int((row + 0.5) * height / thin[0]), height - 1),
+        min(int((col + 0.5) * width / thin[1]), width - 1),
+    )
+
+
+def read_thinned(scene: Scene, side: int) -> tuple[Pixels, Mask | None]:
+    """Read a scene at a lower resolution, nearest neighbours, in little memory.
+
+    Args:
+        scene: The scene; its chosen bands are read.
+        side: Most pixels along each side of the result.
+
+    Returns:
+        Raw pixels ``(bands, height, width)`` and their validity, or ``None`` where
+        every pixel is valid.
+
+    Raises:
+        CorruptBlockError: If a block of the file cannot be decoded.
+    """
+    height, width = scene.shape
+    if isinstance(scene.source, ArraySource):
+        step = max(1, -(-max(height, width) // side))
+        picked = scene.source.array[[b - 1 for b in scene.bands], ::step, ::step]
+        pixels: Pixels = np.asarray(picked.values)
+        return pixels, _value_mask(pixels, scene)
+    shrink = max(1.0, max(height, width) / side)
+    out = (max(1, round(height / shrink)), max(1, round(width / shrink)))
+    with open_raster(scene.source) as src:
+        return _thinned(src, scene, out)
 
 
 def _thinned(

@@ -1,0 +1,278 @@
+"""From features to a folder of clusters that opens in QGIS."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from terrapatch.errors import ClusterError, OutputError, writing
+from terrapatch.features import FeatureRaster
+from terrapatch.ground import pixel_hectares
+from terrapatch.learn import ClusterModel, Clusters, fit_clusters
+from terrapatch.maps import ClassMap, ValueMap, preview
+from terrapatch.scene import Scene
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Progress = Callable[[str, int, int], None]
+
+DEFAULT_K = 12
+# What a folder of clusters holds; anything else in it is somebody's own.
+OURS = ("clusters", "clusters_polygons", "distance", "preview", "model")
+FEW_FEATURES = 32
+
+
+@dataclass(frozen=True)
+class ClusterRow:
+    """One line of the table of clusters.
+
+    Attributes:
+        id: Cluster id, from 1.
+        name: Its name.
+        colour: Its colour, ``#rrggbb``.
+        cells: How many cells it has.
+        share: Its share of all non-empty cells, 0 to 1.
+        hectares: The area of its valid pixels, ``None`` without a CRS.
+    """
+
+    id: int
+    name: str
+    colour: str
+    cells: int
+    share: float
+    hectares: float | None
+
+
+@dataclass(frozen=True)
+class ClusterResult:
+    """What ``cluster`` made.
+
+    Attributes:
+        folder: The folder it wrote.
+        files: Every file in it, the map first.
+        notes: Sentences a person should know.
+        clusters: Ids and distances.
+        class_map: The map of clusters.
+        value_map: The map of distances to the centres.
+        model: The model, for other scenes.
+        table: One row a cluster.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+    clusters: Clusters
+    class_map: ClassMap
+    value_map: ValueMap
+    model: ClusterModel
+    table: tuple[ClusterRow, ...]
+
+
+def default_scaling(features: FeatureRaster) -> str:
+    """Return the scaling that measured best for features of this kind.
+
+    Descriptors of a network are standardised, then each layer brought to unit
+    length; a handful of band statistics, where direction alone says little, are
+    only standardised.
+    """
+    few = features.n_features < FEW_FEATURES
+    return "standardise" if few else "standardise-layer-l2"
+
+
+def cluster(
+    features: FeatureRaster | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    k: int = DEFAULT_K,
+    *,
+    seed: int = 0,
+    scaling: str | None = None,
+    algorithm: Literal["auto", "kmeans", "minibatch"] = "auto",
+    n_init: int = 10,
+    model: ClusterModel | str | os.PathLike[str] | None = None,
+    scene: str | os.PathLike[str] | xr.DataArray | Scene | None = None,
+    polygons: bool = True,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> ClusterResult:
+    """Cluster the cells of a feature raster and write maps, table, model and picture.
+
+    Args:
+        features: A feature raster, or the path of its store.
+        out: Folder to write; it appears only when everything in it is there.
+        k: Number of clusters.
+        seed: Seed of everything random; the same seed gives the same bytes.
+        scaling: How features are scaled first (see ``terrapatch.learn.scaling``);
+            by default what measured best for features of their kind.
+        algorithm: ``kmeans``, ``minibatch``, or ``auto`` by size.
+        n_init: Starts of k-means.
+        model: A model made earlier (or its folder, or the folder of its clusters)
+            to apply as it is; ``k``, ``seed`` and ``scaling`` are then not used.
+        scene: The scene, if the picture is to show it under the clusters.
+        polygons: Whether to write clusters as polygons too.
+        overwrite: Whether an older folder of clusters is replaced; files in it that
+            are not ours are kept.
+        progress: Called as ``progress(stage, done, in all)``.
+
+    Returns:
+        What was made.
+
+    Raises:
+        ClusterError: If the features cannot be clustered as asked.
+        RecipeError: If the model was made with other features.
+        OutputError: If the folder exists or cannot be written.
+    """
+    raster = features if isinstance(features, FeatureRaster) else FeatureRaster.open(features)
+    folder = Path(out)
+    _refuse_existing(folder, overwrite)
+    if model is None:
+        name = scaling or default_scaling(raster)
+        fitted = fit_clusters(
+            raster,
+            k,
+            seed=seed,
+            scaling=name,
+            algorithm=algorithm,
+            n_init=n_init,
+            progress=progress,
+        )
+    else:
+        fitted = model if isinstance(model, ClusterModel) else load_model(model)
+    clusters = fitted.predict(raster, progress)
+    provenance = _provenance(clusters, raster)
+    class_map = clusters.to_class_map(provenance=provenance)
+    value_map = clusters.to_value_map(provenance=provenance)
+    table = _table(class_map, raster)
+    result = ClusterResult(folder, (), (), clusters, class_map, value_map, fitted, table)
+    return _write(result, None if scene is None else Scene.open(scene), polygons)
+
+
+def load_model(path: str | os.PathLike[str]) -> ClusterModel:
+    """Load a cluster model from its folder, or from the folder of clusters it lies in."""
+    folder = Path(path)
+    inner = folder / "model"
+    return ClusterModel.load(inner if (inner / "model.json").exists() else folder)
+
+
+def _provenance(clusters: Clusters, raster: FeatureRaster) -> dict[str, Any]:
+    taken = raster.recipe.scene.get("datetime")
+    return {**clusters.provenance, **({"datetime": taken} if taken else {})}
+
+
+def _table(class_map: ClassMap, raster: FeatureRaster) -> tuple[ClusterRow, ...]:
+    counts = class_map.counts()
+    total = max(1, int(counts[1:].sum()))
+    areas = pixel_hectares(raster.geobox)
+    hectares = np.zeros(len(counts))
+    if areas is not None:
+        weights = raster.valid().astype(np.float64) * areas[:, None]
+        hectares = np.bincount(
+            class_map.values.ravel(), weights=weights.ravel(), minlength=len(counts)
+        )
+    return tuple(
+        ClusterRow(
+            entry.id,
+            entry.name,
+            entry.colour,
+            int(counts[entry.id]),
+            int(counts[entry.id]) / total,
+            None if areas is None else float(hectares[entry.id]),
+        )
+        for entry in class_map.legend
+    )
+
+
+def _refuse_existing(folder: Path, overwrite: bool) -> None:
+    if folder.is_file():
+        raise OutputError(f"{folder} is a file; give the name of a folder to write")
+    if folder.exists() and any(folder.iterdir()) and not overwrite:
+        raise OutputError(
+            f"{folder} exists already and is not empty; pass --overwrite to replace the clusters "
+            "in it, or another name"
+        )
+
+
+def _write(result: ClusterResult, scene: Scene | None, polygons: bool) -> ClusterResult:
+    folder = result.folder
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+        try:
+            stage.chmod(0o755)
+            files, notes = _write_all(result, stage, scene, polygons)
+            _publish(stage, folder)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+    placed = tuple(folder / file.relative_to(stage) for file in files)
+    return replace(result, files=placed, notes=notes)
+
+
+def _write_all(
+    result: ClusterResult, stage: Path, scene: Scene | None, polygons: bool
+) -> tuple[list[Path], tuple[str, ...]]:
+    saved = result.class_map.save(stage / "clusters.tif", polygons=polygons)
+    distance = result.value_map.save(stage / "distance.tif")
+    files = [*saved.files, *distance.files]
+    table = stage / "clusters.csv"
+    table.write_text(_csv(result.table), encoding="utf-8")
+    result.model.save(stage / "model")
+    base = None if scene is None else thumbnail(scene)
+    picture = preview(
+        result.class_map,
+        stage / "preview.png",
+        base=base,
+        base_geobox=None if scene is None else scene.geobox,
+    )
+    files += [table, picture, stage / "model" / "model.json", stage / "model" / "head.safetensors"]
+    return files, tuple(dict.fromkeys((*saved.notes, *distance.notes)))
+
+
+def _csv(table: tuple[ClusterRow, ...]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "name", "colour", "cells", "share", "hectares"])
+    for row in table:
+        area = "" if row.hectares is None else f"{row.hectares:.4f}"
+        writer.writerow([row.id, row.name, row.colour, row.cells, f"{row.share:.6f}", area])
+    return text.getvalue()
+
+
+def _publish(stage: Path, folder: Path) -> None:
+    """Put the finished folder into place; what is not ours in an older one is kept."""
+    if not folder.exists():
+        os.replace(stage, folder)
+        return
+    for theirs in list(folder.iterdir()):
+        if theirs.name.split(".")[0] not in OURS:
+            os.replace(theirs, stage / theirs.name)
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
+    os.replace(folder, old)
+    os.replace(stage, folder)
+    shutil.rmtree(old)
+
+
+def thumbnail(scene: Scene, pixels: int = 1600) -> np.ndarray:
+    """Read a small picture of a scene: ``(rows, cols, 3)`` uint8, white where invalid.
+
+    Raises:
+        ClusterError: If one or three bands cannot be chosen.
+    """
+    from terrapatch.reading import read_thinned
+
+    shown = scene if len(scene.bands) in (1, 3) else scene.for_channels(3)
+    if len(shown.bands) not in (1, 3):
+        raise ClusterError(f"{scene.name} cannot be shown; choose three bands of it")
+    values, mask = read_thinned(shown, pixels)
+    image = shown.require_units().to_eight_bit(values).astype(np.uint8)
+    if mask is not None:
+        image[:, ~mask] = 255
+    return np.ascontiguousarray(np.moveaxis(np.repeat(image, 3 // len(image), axis=0), 0, -1))
