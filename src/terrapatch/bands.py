@@ -62,7 +62,7 @@ def choose_bands(choice: BandChoice, names: Sequence[str], where: str) -> tuple[
     for word in words:
         span = _NUMBERS.match(word)
         if span and role(word) not in map(role, names):
-            found += range(int(span[1]), int(span[2]) + 1)
+            found += range(int(span[1]), min(int(span[2]), len(names) + 1) + 1)
         else:
             found.append(_one(word, names, where))
     bad = [n for n in found if not 1 <= n <= len(names)]

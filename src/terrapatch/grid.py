@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from affine import Affine
@@ -105,8 +106,8 @@ class PatchGrid:
             patch = (_match_parity(patch[0], cell[0]), _match_parity(patch[1], cell[1]))
         if cell[0] > patch[0] or cell[1] > patch[1]:
             raise GridError(
-                f"stride {_text(stride)} is larger than patch size {_text(size)}, which would leave "
-                "pixels that no patch sees; make the stride at most the size"
+                f"stride {_text(stride)} is larger than patch size {_text(size)}, which would "
+                "leave pixels that no patch sees; make the stride at most the size"
             )
         return cls(scene, patch, cell, edge, _text(size), _text(stride))
 
@@ -158,7 +159,8 @@ class PatchGrid:
         """Whether a cell's patch lies wholly inside the scene."""
         height, width = (int(n) for n in self.scene.shape)
         rows, cols = self.patch_window(row, col)
-        return rows.start >= 0 and cols.start >= 0 and rows.stop <= height and cols.stop <= width
+        reach = rows.stop <= height and cols.stop <= width
+        return bool(rows.start >= 0 and cols.start >= 0 and reach)
 
     def blocks(self, side: int) -> Iterator[CellBlock]:
         """Cut the grid into blocks of ``side`` x ``side`` cells, row by row."""
@@ -212,15 +214,16 @@ def to_pixels(length: Length, scene: GeoBox, what: str) -> tuple[int, int]:
         GridError: If it is not understood, is less than a pixel, or cannot be
             metres because the scene has no CRS.
     """
-    if isinstance(length, tuple):
-        rows, cols = (int(n) for n in length)
-    elif isinstance(length, int) or (match := _PIXELS.match(length)):
-        rows = cols = length if isinstance(length, int) else int(match[1])  # type: ignore[index]
-    elif match := _METRES.match(length):
+    if isinstance(length, Integral) or (isinstance(length, str) and _PIXELS.match(length)):
+        rows = cols = int(str(length).replace("px", ""))
+    elif isinstance(length, str) and (match := _METRES.match(length)):
         rows, cols = _metres_to_pixels(_number(match, length, what), scene, what, length)
+    elif isinstance(length, tuple) and [isinstance(n, Integral) for n in length] == [True] * 2:
+        rows, cols = (int(n) for n in length)
     else:
         raise GridError(
-            f"{what} {length!r} is not understood; give pixels (120) or metres on the ground (60m)"
+            f"{what} {length!r} is not understood; give whole pixels (120) or metres on the "
+            "ground (60m)"
         )
     if rows < 1 or cols < 1:
         raise GridError(f"{what} {_text(length)} is less than one pixel; make it larger")
@@ -266,7 +269,7 @@ def _text(length: Length) -> str:
 
 
 def _by(pair: tuple[float, float]) -> str:
-    first, second = (f"{v:.4g}" for v in pair)
+    first, second = (str(v) if isinstance(v, int) else f"{v:.4g}" for v in pair)
     return first if first == second else f"{first} x {second}"
 
 
@@ -284,8 +287,8 @@ def ground_resolution(
         col: Column of the place; the centre by default.
 
     Returns:
-        Height and width of the pixel in metres on the CRS's ellipsoid, or ``None``
-        without a CRS.
+        Height and width of the pixel in metres on the CRS's ellipsoid (in a local CRS
+        without one, in the plane), or ``None`` without a CRS or outside its reach.
     """
     if scene.crs is None:
         return None
@@ -294,16 +297,21 @@ def ground_resolution(
     from pyproj import CRS, Transformer
 
     crs = CRS.from_wkt(scene.crs.to_wkt())
-    geod = crs.get_geod()
+    geod, t = crs.get_geod(), scene.affine
+    if geod is None or crs.geodetic_crs is None:
+        unit = crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1.0
+        return Ground(math.hypot(t.b, t.e) * unit, math.hypot(t.a, t.d) * unit)
     steps = ((0, -0.5), (0, 0.5), (-0.5, 0), (0.5, 0))
     places = [(col + dx, row + dy) for dx, dy in steps]
-    t = scene.affine
     points = [(t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f) for x, y in places]
     lon, lat = Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True).transform(
         [p[0] for p in points], [p[1] for p in points]
     )
-    if geod is None or not all(map(math.isfinite, (*lon, *lat))):
+    # Some CRSs count angles in grads.
+    degree = math.degrees(crs.geodetic_crs.axis_info[0].unit_conversion_factor)
+    lon, lat = ([angle * degree for angle in angles] for angles in (lon, lat))
+    if not all(map(math.isfinite, (*lon, *lat))):
         return None
     _, _, tall = geod.inv(lon[0], lat[0], lon[1], lat[1])
     _, _, wide = geod.inv(lon[2], lat[2], lon[3], lat[3])
-    return Ground(float(tall), float(wide))
+    return Ground(float(tall), float(wide)) if tall and wide else None

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from rasterio.enums import Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
@@ -77,30 +76,19 @@ class SceneReader:
         window = Window.from_slices(rows, cols)
         scene = self.scene
         try:
-            pixels = self._src.read(list(scene.bands), window=window)
-            mask = self._file_mask(window)
+            pixels = _read_bands(self._src, scene, window=window)
+            mask = _file_mask(self._src, scene, window=window)
         except RasterioIOError as fault:
             raise CorruptBlockError(self._corrupt_message(rows, cols, fault)) from fault
         self.bytes_read += pixels.nbytes
         return pixels, _combine(mask, _value_mask(pixels, scene))
-
-    def _file_mask(self, window: Window) -> Mask | None:
-        src, scene = self._src, self.scene
-        if src is None:
-            return None
-        mask: Mask | None = None
-        if scene.has_mask:
-            mask = src.read_masks(scene.bands[0], window=window) != 0
-        if scene.alpha is not None:
-            mask = _combine(mask, src.read(scene.alpha, window=window) != 0)
-        return mask
 
     def _read_array(self, rows: slice, cols: slice) -> tuple[Pixels, Mask | None]:
         source = self.scene.source
         if not isinstance(source, ArraySource):
             raise TypeError("a scene without a file must hold an array")
         picked = source.array[[b - 1 for b in self.scene.bands], rows, cols]
-        pixels = np.ascontiguousarray(picked.values)
+        pixels = np.ascontiguousarray(picked.values, dtype=self.scene.dtype)
         return pixels, _value_mask(pixels, self.scene)
 
     def _corrupt_message(self, rows: slice, cols: slice, fault: BaseException) -> str:
@@ -109,10 +97,9 @@ class SceneReader:
         where = (rows.start, cols.start)
         if src is not None:
             where = _first_bad_block(src, scene, rows, cols) or where
-        reason = str(fault).strip().splitlines()[-1]
         return (
             f"{scene.name} is damaged: block {where[0] // height},{where[1] // width} (pixels from "
-            f"row {where[0]}, column {where[1]}) cannot be decoded ({reason}); "
+            f"row {where[0]}, column {where[1]}) cannot be decoded ({_reason(fault)}); "
             "fetch the file again or restore it from a copy"
         )
 
@@ -123,16 +110,39 @@ def _first_bad_block(
     height, width = scene.block_shape
     for top in range(rows.start // height * height, rows.stop, height):
         for left in range(cols.start // width * width, cols.stop, width):
-            block = Window(
-                left, top, min(width, src.width - left), min(height, src.height - top)
-            )
+            block = Window(left, top, min(width, src.width - left), min(height, src.height - top))
             try:
-                src.read(list(scene.bands), window=block)
-                if scene.has_mask:
-                    src.read_masks(scene.bands[0], window=block)
+                _read_bands(src, scene, window=block)
+                _file_mask(src, scene, window=block)
             except RasterioIOError:
                 return top, left
     return None
+
+
+def _reason(fault: BaseException) -> str:
+    """Return what GDAL said first, which rasterio hides behind "Read failed"."""
+    while fault.__cause__ is not None:
+        fault = fault.__cause__
+    return str(fault).strip().splitlines()[-1]
+
+
+def _read_bands(src: rasterio.DatasetReader, scene: Scene, **options: Any) -> Pixels:
+    """Read the chosen bands; rasterio reads bands of unlike types one by one only."""
+    if len({src.dtypes[b - 1] for b in scene.bands}) == 1:
+        pixels: Pixels = src.read(list(scene.bands), **options)
+    else:
+        pixels = np.stack([src.read(b, **options).astype(scene.dtype) for b in scene.bands])
+    return pixels.astype(scene.dtype, copy=False)
+
+
+def _file_mask(src: rasterio.DatasetReader, scene: Scene, **options: Any) -> Mask | None:
+    """Answer validity from the file's own mask and alpha (unless alpha is chosen as data)."""
+    mask: Mask | None = None
+    if scene.has_mask:
+        mask = src.read_masks(scene.bands[0], **options) != 0
+    if scene.alpha is not None and scene.alpha not in scene.bands:
+        mask = _combine(mask, src.read(scene.alpha, **options) != 0)
+    return mask
 
 
 def _combine(first: Mask | None, second: Mask | None) -> Mask | None:
@@ -145,28 +155,27 @@ def _value_mask(pixels: Pixels, scene: Scene) -> Mask | None:
     """Answer validity from the values: NaN and infinities in any band, nodata by the rule."""
     mask: Mask | None = None
     if pixels.dtype.kind == "f":
-        mask = np.isfinite(pixels).all(axis=0)
-    if all(v is None or np.isnan(v) for v in scene.nodata):
-        return None if mask is not None and mask.all() else mask
-    is_nodata = np.stack(
-        [
-            np.zeros(band.shape, bool) if value is None or np.isnan(value) else _equal(band, value)
-            for band, value in zip(pixels, scene.nodata, strict=True)
-        ]
-    )
-    missing = is_nodata.any(axis=0) if scene.any_invalid else is_nodata.all(axis=0)
-    mask = _combine(mask, ~missing)
+        mask = np.asarray(np.isfinite(pixels).all(axis=0))
+    is_nodata = [
+        _equal(band, value)
+        for band, value in zip(pixels, scene.nodata, strict=True)
+        if value is not None and np.isfinite(value)
+    ]
+    if is_nodata:
+        rule = np.logical_or if scene.any_invalid else np.logical_and
+        mask = _combine(mask, np.logical_not(rule.reduce(np.stack(is_nodata))))
     return None if mask is None or mask.all() else mask
 
 
 def _equal(band: Pixels, value: float) -> Mask:
+    """Compare in the band's own type, so that -3.4e38 finds its nearest float32."""
     if band.dtype.kind == "f":
-        return np.asarray(band == band.dtype.type(value))
-    if not float(value).is_integer() or not (
-        np.iinfo(band.dtype).min <= value <= np.iinfo(band.dtype).max
-    ):
+        with np.errstate(over="ignore"):
+            return np.asarray(band == band.dtype.type(value))
+    limits = np.iinfo(band.dtype)
+    if not float(value).is_integer() or not limits.min <= value <= limits.max:
         return np.zeros(band.shape, bool)
-    return np.asarray(band == band.dtype.type(value))
+    return np.asarray(band == int(value))
 
 
 def read_sample(scene: Scene) -> Sample:
@@ -234,18 +243,12 @@ def _thinned(
     src: rasterio.DatasetReader, scene: Scene, out: tuple[int, int]
 ) -> tuple[Pixels, Mask | None]:
     try:
-        bands = list(scene.bands)
-        pixels = src.read(bands, out_shape=(len(bands), *out), resampling=Resampling.nearest)
-        mask: Mask | None = None
-        if scene.has_mask:
-            mask = src.read_masks(scene.bands[0], out_shape=out, resampling=Resampling.nearest) != 0
-        if scene.alpha is not None:
-            alpha = src.read(scene.alpha, out_shape=out, resampling=Resampling.nearest)
-            mask = _combine(mask, alpha != 0)
+        pixels = _read_bands(src, scene, out_shape=out)
+        mask = _file_mask(src, scene, out_shape=out)
     except RasterioIOError as fault:
         raise CorruptBlockError(
-            f"{scene.name} is damaged: a block of it cannot be decoded "
-            f"({str(fault).strip().splitlines()[-1]}); fetch the file again or restore it"
+            f"{scene.name} is damaged: a block of it cannot be decoded ({_reason(fault)}); "
+            "fetch the file again or restore it from a copy"
         ) from fault
     return pixels, _combine(mask, _value_mask(pixels, scene))
 

@@ -7,6 +7,7 @@ copy, to compare and to send to another process. Whoever wants pixels opens a
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import math
 import os
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
+from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioIOError
@@ -76,6 +78,16 @@ class Scene:
     units: Units | None = None
     datetime: str | None = None
 
+    def __post_init__(self) -> None:
+        """Keep one NaN object, so that scenes whose nodata is NaN compare equal."""
+        plain = tuple(math.nan if v is not None and math.isnan(v) else v for v in self.band_nodata)
+        object.__setattr__(self, "band_nodata", plain)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled scene."""
+        self.__dict__.update(state)
+        self.__post_init__()
+
     @classmethod
     def open(
         cls,
@@ -94,7 +106,7 @@ class Scene:
                 default every band but alpha.
             units: ``LOW:HIGH``, ``percentile:2,98``, ``reflectance[:N]`` or
                 ``uint8``; needed unless the raster is eight-bit.
-            nodata: Value that means nodata, where the file does not say.
+            nodata: Value that means nodata in every band, whatever the file says.
 
         Returns:
             The scene. Its ``units`` are ``None`` when they have yet to be declared.
@@ -106,7 +118,7 @@ class Scene:
             UnitsError: If the units are not understood or do not fit.
         """
         if isinstance(source, Scene):
-            return source if bands is units is nodata is None else source.reopened(bands, units)
+            return source.reopened(bands, units, nodata)
         if hasattr(source, "dims"):
             scene = _from_array(source, nodata)
         else:
@@ -115,10 +127,18 @@ class Scene:
             scene = scene.with_bands(bands)
         return scene.with_units(units)
 
-    def reopened(self, bands: BandChoice | None, units: str | None) -> Scene:
-        """Return the same raster read with other bands or units."""
-        text = units or (self.units.text if self.units else None)
-        return (self.with_bands(bands) if bands is not None else self).with_units(text)
+    def reopened(
+        self, bands: BandChoice | None, units: str | None, nodata: float | None = None
+    ) -> Scene:
+        """Return the same raster read with other bands, units or nodata; ``None`` keeps them."""
+        if bands is None and units is None and nodata is None:
+            return self
+        scene = self
+        if nodata is not None:
+            scene = replace(scene, band_nodata=(float(nodata),) * len(self.band_nodata))
+        if bands is not None:
+            scene = scene.with_bands(bands)
+        return scene.with_units(units or (self.units.text if self.units else None))
 
     def with_bands(self, choice: BandChoice) -> Scene:
         """Return the same raster with other bands chosen; units start anew."""
@@ -132,6 +152,11 @@ class Scene:
             if self.dtype == "uint8" and self.units is None:
                 return replace(self, units=eight_bit(len(self.bands)))
             return self
+        if text.strip().lower() == "uint8" and self.dtype != "uint8":
+            raise UnitsError(
+                f"{self.name} holds {self.dtype}, so its units cannot be uint8; "
+                "write 0:255 if its values go from 0 to 255"
+            )
         needs_sample = text.strip().lower().startswith(("percentile", "reflectance"))
         sample = self.sample() if needs_sample else None
         return replace(self, units=parse_units(text, len(self.bands), sample, self.name))
@@ -164,9 +189,9 @@ class Scene:
         few = len(self.band_names) < 3
         hint = "1,1,1 to show one band as grey" if few else "3,2,1 where band 3 is red"
         raise BandError(
-            f"no bands of {self.name} ({len(self.band_names)} in all) are named red, green and blue, "
-            f"but the backbone takes {channels}; choose them with --bands, for example {hint} "
-            f"(bands: {listing(self.band_names)})"
+            f"no bands of {self.name} ({len(self.band_names)} in all) are named red, green and "
+            f"blue, but the backbone takes {channels}; choose them with --bands, for example "
+            f"{hint} (bands: {listing(self.band_names)})"
         )
 
     def require_units(self) -> Units:
@@ -221,10 +246,12 @@ class Scene:
         """A cheap hash that tells this raster's content from another's.
 
         It covers shape, type, grid and up to sixteen 64 KiB pieces of the file
-        (or a thinned sample of an array or a remote file), not its path or age.
+        (or a thinned sample of an array, a remote file or a VRT), not its path or age.
         """
         digest = hashlib.sha256(repr((self.shape, self.dtype, self.geobox.affine)).encode())
-        path = Path(self.source) if isinstance(self.source, str) else None
+        # A VRT is a page of XML that names the files its pixels come from.
+        own_pixels = isinstance(self.source, str) and self.driver != "VRT"
+        path = Path(str(self.source)) if own_pixels else None
         if path is not None and path.is_file():
             size = path.stat().st_size
             digest.update(str(size).encode())
@@ -266,14 +293,14 @@ def open_raster(path: str) -> rasterio.DatasetReader:
         SceneNotFoundError: If there is no such file.
         SceneError: If the file is not a raster.
     """
-    local = not path.startswith(_REMOTE)
-    if local and not Path(path).exists():
-        raise SceneNotFoundError(f"there is no file {path}; check the path")
-    if local and Path(path).is_dir() and not any(Path(path).iterdir()):
-        raise SceneError(f"{path} is an empty folder, not a raster; give the path of a file")
     try:
         return rasterio.open(path)
     except RasterioIOError as fault:
+        # Asked only now: names such as NETCDF:file.nc:band are no files but open.
+        if not path.startswith(_REMOTE) and not Path(path).exists():
+            raise SceneNotFoundError(f"there is no file {path}; check the path") from fault
+        if Path(path).is_dir():
+            raise SceneError(f"{path} is a folder, not a raster; give a file's path") from fault
         raise SceneError(
             f"{path} cannot be opened as a raster ({_first_line(fault)}); "
             "check that it is a GeoTIFF or another format GDAL reads, and whole"
@@ -296,20 +323,20 @@ def _from_file(path: str, nodata: float | None) -> Scene:
         _refuse_awkward_grids(src, path)
         alpha = next((i for i, c in enumerate(src.colorinterp, 1) if c is ColorInterp.alpha), None)
         bands = tuple(b for b in src.indexes if b != alpha) or (1,)
-        _refuse_awkward_values(src, bands, path)
+        dtype = _common_dtype(src, bands, path)
         declared = src.nodatavals if nodata is None else (nodata,) * src.count
         flags = src.mask_flag_enums[bands[0] - 1]
         return Scene(
             source=path,
             geobox=GeoBox(src.shape, src.transform, src.crs),
-            dtype=str(src.dtypes[bands[0] - 1]),
+            dtype=dtype,
             band_names=tuple(_band_name(src, b) for b in src.indexes),
             bands=bands,
             chosen=False,
             band_nodata=tuple(declared),
             alpha=alpha,
             has_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
-            any_invalid=str(src.dtypes[0]) != "uint8",
+            any_invalid=dtype != "uint8",
             block_shape=src.block_shapes[0],
             driver=src.driver,
             datetime=_acquired(src),
@@ -339,7 +366,12 @@ def _refuse_awkward_grids(src: rasterio.DatasetReader, path: str) -> None:
         raise SceneError(
             f"{name} is rotated: its rows do not run east to west; warp it north up first: {fix}"
         )
-    if t.e > 0 and not (t.is_identity and src.crs is None):
+    if t.is_identity and src.crs:
+        raise SceneError(
+            f"{name} states a CRS but no position: give it its corners first: "
+            f"gdal_translate -a_ullr LEFT TOP RIGHT BOTTOM {name} placed.tif"
+        )
+    if t.e > 0 and not t.is_identity:
         raise SceneError(
             f"{name} is stored south-up: its first row is the southernmost; "
             f"turn it first: gdalwarp {name} north_up.tif"
@@ -350,76 +382,113 @@ def _refuse_awkward_grids(src: rasterio.DatasetReader, path: str) -> None:
         )
 
 
-def _refuse_awkward_values(
-    src: rasterio.DatasetReader, bands: tuple[int, ...], path: str
-) -> None:
+def _common_dtype(src: rasterio.DatasetReader, bands: tuple[int, ...], path: str) -> str:
+    """Return the type that holds the values of all bands, or refuse what is no brightness."""
     name = Path(path).name
     if src.colorinterp[bands[0] - 1] is ColorInterp.palette:
         raise SceneError(
             f"{name} is a palette image: its values are indices into a colour table, not "
             f"brightness; expand it first: gdal_translate -expand rgb {name} rgb.tif"
         )
-    if np.dtype(src.dtypes[bands[0] - 1]).kind == "c":
+    dtypes = [str(src.dtypes[b - 1]) for b in bands]
+    if any(d.startswith("complex") for d in dtypes):
         raise SceneError(
             f"{name} holds complex numbers; derive amplitude or phase first, for example "
             "with gdal_calc.py"
         )
+    return np.result_type(*dtypes).name
 
 
 def _acquired(src: rasterio.DatasetReader) -> str | None:
     """Return the acquisition time as RFC 3339 where the TIFF states one."""
-    text = src.tags().get("TIFFTAG_DATETIME", "")
-    parts = text.replace("-", ":").split(" ")
-    if len(parts) == 2 and len(parts[0]) == 10 and parts[0][:4].isdigit():
-        return f"{parts[0].replace(':', '-')}T{parts[1][:8]}Z"
-    return None
+    text = src.tags().get("TIFFTAG_DATETIME", "")[:19].replace("-", ":")
+    try:
+        return f"{dt.datetime.strptime(text, '%Y:%m:%d %H:%M:%S').isoformat()}Z"
+    except ValueError:
+        return None
 
 
 def _from_array(array: Any, nodata: float | None) -> Scene:
-    import odc.geo.xr  # noqa: F401  (registers the accessor that finds the grid)
-
+    if hasattr(array, "data_vars"):
+        raise SceneError(
+            "an xarray.Dataset is not one raster; pass one of its variables, or several as bands "
+            "with dataset[names].to_dataarray('band')"
+        )
     name = str(array.name or "array")
-    spatial = [d for d in array.dims if str(d) in ("y", "x", "lat", "lon", "latitude", "longitude")]
-    extra = [d for d in array.dims if d not in spatial]
-    if len(spatial) != 2 or len(extra) > 1:
+    down = [d for d in array.dims if str(d).lower() in ("y", "lat", "latitude", "northing")]
+    across = [d for d in array.dims if str(d).lower() in ("x", "lon", "longitude", "easting")]
+    extra = [d for d in array.dims if d not in (*down, *across)]
+    if len(down) != 1 or len(across) != 1 or len(extra) > 1:
         raise SceneError(
             f"the dimensions of {name} are {tuple(array.dims)}; a scene has y and x (or latitude "
             "and longitude) and at most one band dimension; select or rename them first"
         )
-    band_dim = extra[0] if extra else "band"
-    array = array if extra else array.expand_dims("band")
-    across = [d for d in spatial if str(d) in ("x", "lon", "longitude")]
-    array = array.transpose(band_dim, *(d for d in spatial if d not in across), *across)
-    geobox = array.odc.geobox
-    if geobox is None:
+    if array.dtype.kind not in "iuf":
         raise SceneError(
-            f"{name} has no regular coordinates, so its grid is not known; give it evenly spaced "
-            "y and x coordinates (and a CRS with .rio.write_crs or .odc.assign_crs)"
+            f"{name} holds {array.dtype}, which is not brightness; convert it to whole or real "
+            "numbers first, for example with .astype('float32')"
         )
-    if geobox.affine.e > 0 or geobox.affine.a < 0 or geobox.affine.b or geobox.affine.d:
-        raise SceneError(
-            f"{name} is not north-up (its first row is not the northernmost); "
-            "sort it first: array.sortby('y', ascending=False).sortby('x')"
-        )
+    if not extra:
+        array, extra = array.expand_dims("band"), ["band"]
+    array = array.transpose(*extra, *down, *across)
     count, chunks = int(array.shape[0]), array.chunks
-    labels = array.coords[band_dim].values if band_dim in array.coords else [""] * count
-    names = tuple(str(v) if isinstance(v, str) else "" for v in labels)
-    fill = array.attrs.get("_FillValue", array.encoding.get("_FillValue", array.attrs.get("nodata")))
-    value = nodata if nodata is not None else fill
+    stated = {"nodata": array.attrs.get("nodata")} | array.encoding | array.attrs
+    value = nodata if nodata is not None else stated.get("_FillValue", stated["nodata"])
     return Scene(
         source=ArraySource(array, name),
-        geobox=geobox,
-        dtype=str(array.dtype),
-        band_names=names,
+        geobox=_array_grid(array, name),
+        dtype=array.dtype.name,
+        band_names=_array_bands(array, count),
         bands=tuple(range(1, count + 1)),
         chosen=False,
         band_nodata=(None if value is None else float(value),) * count,
         alpha=None,
         has_mask=False,
-        any_invalid=str(array.dtype) != "uint8",
+        any_invalid=array.dtype != np.uint8,
         block_shape=(chunks[1][0], chunks[2][0]) if chunks else (512, int(array.shape[2])),
         driver="array",
     )
 
 
+def _array_bands(array: Any, count: int) -> tuple[str, ...]:
+    """Name the bands by their coordinate, or by ``long_name`` as rioxarray reads it."""
+    labels = array.coords[array.dims[0]].values if array.dims[0] in array.coords else ()
+    names = tuple(str(v) if isinstance(v, str) else "" for v in labels) or ("",) * count
+    written = array.attrs.get("long_name")
+    if not any(names) and isinstance(written, tuple | list) and len(written) == count:
+        return tuple(map(str, written))
+    return names
 
+
+def _array_grid(array: Any, name: str) -> GeoBox:
+    """Find the grid from the coordinates of the pixel centres, and the CRS beside them."""
+    import rioxarray  # noqa: F401  (registers the accessor that finds the CRS)
+
+    steps = [_step(array, dim) for dim in array.dims[1:]]
+    if None in steps or array.sizes[array.dims[1]] == array.sizes[array.dims[2]] == 1:
+        raise SceneError(
+            f"{name} has no regular coordinates, so its grid is not known; give it evenly spaced "
+            "y and x coordinates of its pixel centres (and a CRS with .rio.write_crs)"
+        )
+    # A single row is as high as a column is wide, and the other way round.
+    dy, dx = steps[0] or -abs(steps[1] or 1.0), steps[1] or abs(steps[0] or 1.0)
+    if dy > 0 or dx < 0:
+        raise SceneError(
+            f"{name} is not north-up (its first row is not the northernmost); "
+            "sort it first: array.sortby('y', ascending=False).sortby('x')"
+        )
+    top, left = (float(array.coords[dim][0]) for dim in array.dims[1:])
+    grid = Affine(dx, 0.0, left - dx / 2, 0.0, dy, top - dy / 2)
+    return GeoBox(array.shape[1:], grid, array.rio.crs)
+
+
+def _step(array: Any, dim: Any) -> float | None:
+    """Return the spacing along a dimension: 0 for one pixel, ``None`` if it is not even."""
+    if dim not in array.coords or array.coords[dim].dtype.kind not in "iuf":
+        return None
+    places = array.coords[dim].values.astype(np.float64)
+    if len(places) == 1:
+        return 0.0
+    step = float(places[-1] - places[0]) / (len(places) - 1)
+    even = np.abs(places - places[0] - step * np.arange(len(places))).max() < 0.1 * abs(step)
+    return step if even else None

@@ -9,7 +9,8 @@ budget is the chunk needed latest let go and read again.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ BLOCK_BYTES = 48 << 20
 BLOCK_SIDES = (64, 32, 16, 8, 4, 2, 1)
 
 Key = tuple[int, int]
+Chunk = tuple[Pixels, Mask | None]
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ def reflect(indices: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
     if n == 1:
         return np.zeros_like(indices)
     folded = np.mod(indices, 2 * (n - 1))
-    return np.minimum(folded, 2 * (n - 1) - folded)
+    mirrored: npt.NDArray[np.int64] = np.minimum(folded, 2 * (n - 1) - folded)
+    return mirrored
 
 
 class PatchStream:
@@ -165,7 +168,7 @@ class PatchStream:
         for i, block in enumerate(self._blocks):
             for key in self._keys(block):
                 self._uses[key].append(i)
-        self._kept: dict[Key, tuple[Pixels, Mask | None]] = {}
+        self._kept: dict[Key, Chunk] = {}
         self.chunk_reads = 0
         self.chunk_count = len(self._uses)
         self._refuse_if_too_large()
@@ -215,7 +218,7 @@ class PatchStream:
             for j in range(cols[0] // width, (cols[1] - 1) // width + 1)
         ]
 
-    def _read(self, key: Key, pool: ReaderPool) -> tuple[Pixels, Mask | None]:
+    def _read(self, key: Key, pool: ReaderPool) -> Chunk:
         height, width = self._chunk
         rows = slice(key[0] * height, min((key[0] + 1) * height, self._scene.shape[0]))
         cols = slice(key[1] * width, min((key[1] + 1) * width, self._scene.shape[1]))
@@ -227,28 +230,36 @@ class PatchStream:
         rows, cols, indices = self._span(block)
         canvas = _Canvas(rows, cols, len(self._scene.bands), self._units.is_eight_bit)
         keys = self._keys(block)
-        coming = {k: readers.submit(self._read, k, pool) for k in keys if k not in self._kept}
-        self.chunk_reads += len(coming)
+        missing = deque(key for key in keys if key not in self._kept)
+        coming: deque[Future[Chunk]] = deque()
         for key in keys:
-            chunk = self._kept.get(key) or coming.pop(key).result()
+            # A few reads ahead are enough, and bound what waits to be used.
+            while missing and len(coming) < 2 * self._readers:
+                coming.append(readers.submit(self._read, missing.popleft(), pool))
+                self.chunk_reads += 1
+            chunk = self._kept.pop(key, None) or coming.popleft().result()
             canvas.paste(chunk, key[0] * self._chunk[0], key[1] * self._chunk[1])
-            if self._uses[key][-1] > i:
-                self._kept[key] = chunk
-            else:
-                self._kept.pop(key, None)
-        self._let_go(i)
+            self._keep(key, chunk, i)
         return self._finish(block, canvas, indices)
 
-    def _let_go(self, i: int) -> None:
-        """Drop the chunks needed latest until what is kept fits its budget."""
-        size = sum(_bytes(c) for c in self._kept.values())
-        if size <= self._keep_bytes:
+    def _keep(self, key: Key, chunk: Chunk, i: int) -> None:
+        """Keep a chunk that a later block needs; over budget, let those needed latest go.
+
+        No chunk that block ``i`` still waits for is let go: it is needed sooner than
+        the one that came last.
+        """
+        if self._uses[key][-1] == i:
             return
-        next_use = {k: next(u for u in self._uses[k] if u > i) for k in self._kept}
-        for key in sorted(self._kept, key=lambda k: -next_use[k]):
-            if size <= self._keep_bytes:
-                break
-            size -= _bytes(self._kept.pop(key))
+        self._kept[key] = chunk
+        size = sum(_bytes(c) for c in self._kept.values())
+        while size > self._keep_bytes:
+            latest = max(self._kept, key=lambda k: (self._next_use(k, i, key), k))
+            size -= _bytes(self._kept.pop(latest))
+
+    def _next_use(self, key: Key, i: int, done: Key) -> int:
+        """Return the block that needs a chunk next, once block ``i`` has used ``done``."""
+        uses = self._uses[key]
+        return uses[bisect_right(uses, i) if key <= done else bisect_left(uses, i)]
 
     def _finish(
         self, block: CellBlock, canvas: _Canvas, indices: list[npt.NDArray[np.int64]]
@@ -282,7 +293,8 @@ class PatchStream:
             y, x = rows.start - top, cols.start - left
             owned[:height, :width] = canvas.valid[y : y + height, x : x + width]
         cells = owned.reshape(block.shape[0], down, block.shape[1], across)
-        share = (cells.sum(axis=(1, 3)) / (down * across)).astype(np.float32)
+        counts = cells.sum(axis=(1, 3))
+        share: npt.NDArray[np.float32] = (counts / (down * across)).astype(np.float32)
         if grid.edge == "drop":
             for row in range(block.shape[0]):
                 for col in range(block.shape[1]):
@@ -317,7 +329,7 @@ class _Canvas:
         self.pixels: Pixels = np.empty((bands, *self.shape), np.uint8 if eight_bit else np.float32)
         self.valid: Mask | None = None
 
-    def paste(self, chunk: tuple[Pixels, Mask | None], top: int, left: int) -> None:
+    def paste(self, chunk: Chunk, top: int, left: int) -> None:
         pixels, valid = chunk
         here, there = [], []
         for start, n, origin, length in zip(
@@ -333,7 +345,7 @@ class _Canvas:
             self.valid[here[0], here[1]] = valid[there[0], there[1]]
 
 
-def _bytes(chunk: tuple[Pixels, Mask | None]) -> int:
+def _bytes(chunk: Chunk) -> int:
     return chunk[0].nbytes + (0 if chunk[1] is None else chunk[1].nbytes)
 
 
@@ -348,8 +360,6 @@ def _chunk_shape(scene: Scene) -> Key:
     return min(down, n_rows), across
 
 
-def read_blocks(
-    scene: Scene, grid: PatchGrid, side: int, **options: Any
-) -> Iterator[PixelBlock]:
+def read_blocks(scene: Scene, grid: PatchGrid, side: int, **options: Any) -> Iterator[PixelBlock]:
     """Go through a whole scene block by block (see ``PatchStream``)."""
     return iter(PatchStream(scene, grid, list(grid.blocks(side)), **options))

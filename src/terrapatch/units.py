@@ -59,7 +59,8 @@ class Units:
         work = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
         scaled = (pixels.astype(work) - low.astype(work)) * gain.astype(work)
         scaled = np.nan_to_num(scaled, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
-        return np.clip(scaled, 0.0, 255.0).astype(np.float32, copy=False)
+        eight: npt.NDArray[Any] = np.clip(scaled, 0.0, 255.0).astype(np.float32, copy=False)
+        return eight
 
     def as_dict(self) -> dict[str, Any]:
         """Return the declaration and the numbers it came to."""
@@ -177,7 +178,7 @@ def _reflectance(word: str, n_bands: int, sample: Sample | None, where: str) -> 
             divisor = float(word.removeprefix("reflectance:"))
         except ValueError:
             divisor = 0.0
-        if divisor <= 0:
+        if not 0 < divisor < np.inf:
             raise UnitsError(
                 f"units {word!r} for {where} are not understood; write reflectance, or "
                 "reflectance:10000 when values are reflectance times 10,000"
@@ -206,7 +207,7 @@ def suggest(dtype: str, sample: Sample) -> list[str]:
         sample: A sample of its valid values.
 
     Returns:
-        Two to four declarations that ``parse_units`` accepts.
+        One to four declarations; ``parse_units`` accepts them for this sample.
     """
     filled = [v for v in sample.values if v.size]
     if not filled:
@@ -215,12 +216,25 @@ def suggest(dtype: str, sample: Sample) -> list[str]:
     low, p98, high = (float(v) for v in np.percentile(pooled, [0, 98, 100]))
     scaled = any(s != 1.0 for s in sample.scales)
     out = []
-    if scaled or (np.dtype(dtype).kind == "f" and -0.2 <= low and high <= 2.0):
+    if scaled or (np.dtype(dtype).kind == "f" and low >= -0.2 and high <= 2.0):
         out.append("reflectance")
     elif np.dtype(dtype).kind in "iu" and low >= -2000 and 255 < p98 <= 12000:
         out += ["0:3000", "reflectance:10000"]
-    if 0 <= low and 2.0 < high <= 255:
+    if low >= 0 and 2.0 < high <= 255:
         out.append("0:255")
-    elif not out and low < high:
-        out.append(f"{low:g}:{high:g}")
-    return [*out, "percentile:2,98"]
+    elif not out:
+        out.append(_widened(low, high))
+    return out if any(_is_flat(v) for v in filled) else [*out, "percentile:2,98"]
+
+
+def _widened(low: float, high: float) -> str:
+    """Write the range of the values in few digits, apart even where they are all one."""
+    digits = next((n for n in (6, 9, 17) if float(f"{low:.{n}g}") < float(f"{high:.{n}g}")), None)
+    if digits is None:
+        return f"{min(0.0, 2 * low):g}:{max(1.0, 2 * high):g}"
+    return f"{low:.{digits}g}:{high:.{digits}g}"
+
+
+def _is_flat(values: npt.NDArray[np.float64]) -> bool:
+    low, high = np.percentile(values, [2, 98])
+    return bool(low == high)

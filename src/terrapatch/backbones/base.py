@@ -91,7 +91,14 @@ class Weights:
                 f"{path} is {path.stat().st_size:,} bytes long but {self.name} has {self.size:,}, "
                 f"so it is cut short or another file; get it again with: {self.fix}"
             )
-        if hashlib.sha256(path.read_bytes()).hexdigest() != self.sha256:
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as fault:
+            raise WeightsError(
+                f"{path} cannot be read ({fault.strerror}); make it readable, or get it again "
+                f"with: {self.fix}"
+            ) from fault
+        if digest != self.sha256:
             raise WeightsError(
                 f"{path} does not have the hash of {self.name}, so it is damaged or another file; "
                 f"get it again with: {self.fix}"
@@ -119,13 +126,12 @@ class Descriptor:
 
 
 class Embedder(Protocol):
-    """Something that turns patches into descriptors.
+    """Something that turns patches into descriptors."""
 
-    Attributes:
-        groups: Name, start and stop of each layer's numbers in a descriptor.
-    """
-
-    groups: Groups
+    @property
+    def groups(self) -> Groups:
+        """Name, start and stop of each layer's numbers in a descriptor."""
+        ...
 
     def features(self, batch: Batch, valid: Batch | None = None) -> npt.NDArray[np.float32]:
         """Describe patches.

@@ -91,7 +91,11 @@ class ChainEmbedder:
         starts = [0, *stops[:-1]]
         self.groups: Groups = tuple(zip(descriptor.layers, starts, stops, strict=True))
 
-    def features(self, batch: Batch, valid: Batch | None = None) -> npt.NDArray[np.float32]:
+    def features(
+        self,
+        batch: Batch,
+        valid: Batch | None = None,  # noqa: ARG002 (invalid pixels are filled already)
+    ) -> npt.NDArray[np.float32]:
         """Describe patches ``(n, bands, h, w)`` in 0–255 by ``(n, features)`` float32.
 
         Raises:
@@ -117,7 +121,7 @@ class ChainEmbedder:
             x = functional.interpolate(
                 x, size=(self._size, self._size), mode="bilinear", antialias=True
             )
-        x = x.sub_(self._mean).div_(self._std)
+        x = x.sub(self._mean).div_(self._std)  # not in place: x may still be the caller's batch
         return x.to(self._dtype).contiguous(memory_format=torch.channels_last)
 
     def _taps(self, x: torch.Tensor) -> list[torch.Tensor]:

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from terrapatch.errors import BackboneError
+
 
 def fold_batch_norm(module: nn.Module) -> nn.Module:
     """Fold every batch norm that directly follows a convolution, in place.
@@ -26,18 +28,19 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
     before: nn.Module | None = None
     for name, child in list(module.named_children()):
         if isinstance(child, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
-            with torch.no_grad():
-                before.weight, before.bias = fuse_conv_bn_weights(
-                    before.weight,
-                    before.bias,
-                    child.running_mean,
-                    child.running_var,
-                    child.eps,
-                    child.weight,
-                    child.bias,
-                )
+            _fold(before, child)
             setattr(module, name, getattr(child, "act", nn.Identity()))
         else:
             fold_batch_norm(child)
         before = child
     return module
+
+
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    mean, var = norm.running_mean, norm.running_var
+    if mean is None or var is None:
+        raise BackboneError("a batch norm that keeps no statistics cannot be folded")
+    with torch.no_grad():
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            conv.weight, conv.bias, mean, var, norm.eps, norm.weight, norm.bias
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from terrapatch.backbones.base import Backbone, Batch, Descriptor, Embedder, Groups, Layer
+from terrapatch.backbones.base import Backbone, Batch, Descriptor, Groups, Layer
 
 
 @dataclass
@@ -37,10 +37,6 @@ class ImageStats:
         return out.astype(np.float32)
 
 
-def _load(descriptor: Descriptor, input_size: int | None, device: str, precision: str) -> Embedder:
-    return ImageStats(descriptor)
-
-
 BACKBONE = Backbone(
     name="imagestats",
     summary="baseline: mean and standard deviation of each band, any number of bands",
@@ -48,7 +44,7 @@ BACKBONE = Backbone(
     default=Descriptor(("bands",)),
     contract=None,
     weights=None,
-    loader=_load,
+    loader=lambda descriptor, *_: ImageStats(descriptor),
     table=lambda size: [Layer("bands", 1, size, (1, 1))],
     count=lambda: 0,
     uses_torch=False,

@@ -16,7 +16,7 @@ from terrapatch.backbones.base import (
     Layer,
     Weights,
 )
-from terrapatch.errors import BackboneError, WeightsError
+from terrapatch.errors import WeightsError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,11 +62,15 @@ def load_by_order(network: nn.Module, weights: Weights) -> None:
 
     path = weights.path()
     try:
-        given: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        given: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as fault:
         raise WeightsError(
             f"{path} cannot be read as weights; get it again with: {weights.fix}"
         ) from fault
+    if not isinstance(given, dict) or not all(map(torch.is_tensor, given.values())):
+        raise WeightsError(
+            f"{path} is not a table of tensors; get the right file with: {weights.fix}"
+        )
     own = network.state_dict()
     pairs = list(zip(own.items(), given.items(), strict=False))
     fits = len(own) == len(given) and all(
@@ -107,10 +111,7 @@ def _load_lite0(
     net = _bare_lite0()
     load_by_order(net, LITE0)
     fold_batch_norm(net.eval())
-    contract = EFFICIENTNET_LITE0.contract
-    if contract is None:
-        raise BackboneError("EfficientNet-Lite0 has lost its input contract")
-    return ChainEmbedder(_chain(net), contract, descriptor, input_size, device, precision)
+    return ChainEmbedder(_chain(net), _CONTRACT, descriptor, input_size, device, precision)
 
 
 def _table(size: int) -> list[Layer]:
@@ -123,6 +124,7 @@ def _count() -> int:
     return sum(p.numel() for p in _bare_lite0().parameters())
 
 
+_CONTRACT = InputContract(("red", "green", "blue"), (127.0,) * 3, (128.0,) * 3)
 _STAGES = tuple(f"stage{i}" for i in range(1, 8))
 
 EFFICIENTNET_LITE0 = Backbone(
@@ -130,7 +132,7 @@ EFFICIENTNET_LITE0 = Backbone(
     summary="EfficientNet-Lite0 trained on ImageNet; its weights are installed with Terrapatch",
     layers=("stem", *_STAGES, "head"),
     default=Descriptor((*_STAGES, "head")),
-    contract=InputContract(("red", "green", "blue"), (127.0,) * 3, (128.0,) * 3),
+    contract=_CONTRACT,
     weights=LITE0,
     loader=_load_lite0,
     table=_table,

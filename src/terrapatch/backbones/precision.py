@@ -74,8 +74,10 @@ def least_cosine(a: np.ndarray, b: np.ndarray, groups: Groups) -> float:
     low = 1.0
     for _, start, stop in groups:
         p, q = a[:, start:stop].astype(np.float64), b[:, start:stop].astype(np.float64)
-        norm = np.linalg.norm(p, axis=1) * np.linalg.norm(q, axis=1)
-        cosine = np.where(norm > 0, (p * q).sum(axis=1) / np.maximum(norm, 1e-300), 1.0)
+        with np.errstate(invalid="ignore"):  # what overflowed agrees with nothing
+            norm = np.linalg.norm(p, axis=1) * np.linalg.norm(q, axis=1)
+            cosine = (p * q).sum(axis=1) / np.maximum(norm, 1e-300)
+        cosine[~p.any(axis=1) & ~q.any(axis=1)] = 1.0
         low = min(low, float(np.nan_to_num(cosine, nan=-1.0).min()))
     return low
 

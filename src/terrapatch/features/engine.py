@@ -16,9 +16,10 @@ import numpy.typing as npt
 from terrapatch.backbones import DEFAULT, get_backbone
 from terrapatch.bands import BandChoice
 from terrapatch.errors import BackboneError, RecipeError
+from terrapatch.features.layout import DTYPES
 from terrapatch.features.plan import Plan, Settings, make_plan, nonempty
 from terrapatch.features.raster import FeatureRaster
-from terrapatch.features.store import DTYPES, StoreWriter, discard_part
+from terrapatch.features.store import StoreWriter, discard_part
 from terrapatch.grid import Length, PatchGrid
 from terrapatch.scene import Scene
 from terrapatch.stream import PatchStream, PixelBlock

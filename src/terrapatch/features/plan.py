@@ -121,29 +121,30 @@ def _settle(
     settings: Settings, begun: Recipe | None, patches: Pixels
 ) -> tuple[str, str, int, float, Embedder]:
     backbone = settings.backbone
+    same = begun is not None and begun.backbone["name"] == backbone.name
+    kept: dict[str, Any] = begun.execution if begun is not None and same else {}
     if not backbone.uses_torch:
         embedder = backbone.load(settings.descriptor, settings.input_size)
         embedder.features(patches)
-        return "cpu", "fp64", settings.batch or 256, float("nan"), embedder
+        batch = settings.batch or kept.get("batch", 256)
+        return "cpu", "fp64", batch, float("nan"), embedder
     from terrapatch.backbones.precision import choose_device, choose_precision, default_batch
 
     device = choose_device(settings.device)
+    if kept and device.split(":")[0] != kept["device"]:
+        raise RecipeError(
+            f"the unfinished store was begun on {kept['device']} but this run would "
+            f"use {device}; pass --device {kept['device']}, or --restart"
+        )
     asked = settings.precision
-    if begun is not None and begun.backbone["name"] == backbone.name:
-        if asked == "auto":
-            asked = begun.execution["precision"]
-        if device.split(":")[0] != begun.execution["device"]:
-            raise RecipeError(
-                f"the unfinished store was begun on {begun.execution['device']} but this run would "
-                f"use {device}; pass --device {begun.execution['device']}, or --restart"
-            )
-    kept_batch = begun.execution["batch"] if begun is not None else default_batch(device)
+    if asked == "auto":
+        asked = kept.get("precision", "auto")
     choice = choose_precision(
         backbone, settings.descriptor, settings.input_size, device, patches, asked
     )
     log.info("device %s, precision %s", device, choice.describe())
-    rate = choice.rates[choice.precision]
-    return device, choice.precision, settings.batch or kept_batch, rate, choice.embedder
+    batch = settings.batch or kept.get("batch", default_batch(device))
+    return device, choice.precision, batch, choice.rates[choice.precision], choice.embedder
 
 
 def _band_roles(scene: Scene, channels: Sequence[str] | None) -> list[str]:
@@ -175,8 +176,7 @@ def _trial_patches(scene: Scene, grid: PatchGrid) -> Pixels:
         f"{scene.name} holds no valid pixel in band {bands}"
         + (" that a whole patch inside the scene could use" if grid.edge == "drop" else "")
         + ": all of it is nodata, masked or not a number; check its nodata value, or choose "
-        "other bands"
-        + (" or another --edge" if grid.edge == "drop" else "")
+        "other bands" + (" or another --edge" if grid.edge == "drop" else "")
     )
 
 

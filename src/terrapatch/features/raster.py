@@ -15,8 +15,8 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from terrapatch.errors import StoreError
+from terrapatch.features.layout import opened, recipe_in
 from terrapatch.features.recipe import Recipe
-from terrapatch.features.store import opened, recipe_in
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -68,17 +68,17 @@ class FeatureRaster:
             RecipeError: If it was written in another version of the layout.
         """
         path = Path(path)
-        with opened(path) as group:
-            try:
-                layers = group.attrs["layers"]
-                mapping = dict(group["spatial_ref"].attrs)
-                numbers = [float(v) for v in mapping["GeoTransform"].split()]
-                rows, cols, _ = group["features"].shape
-                side = int(group["features"].chunks[0])
-            except (KeyError, ValueError) as fault:
-                raise StoreError(
-                    f"{path} is damaged ({fault} is missing); embed the scene again"
-                ) from fault
+        group = opened(path)
+        try:
+            layers = group.attrs["layers"]
+            mapping = dict(group["spatial_ref"].attrs)
+            numbers = [float(v) for v in mapping["GeoTransform"].split()]
+            rows, cols, _ = group["features"].shape
+            side = int(group["features"].chunks[0])
+        except (KeyError, ValueError) as fault:
+            raise StoreError(
+                f"{path} is damaged ({fault} is missing); embed the scene again with --overwrite"
+            ) from fault
         return cls(
             path=path,
             geobox=GeoBox((rows, cols), Affine.from_gdal(*numbers), mapping.get("crs_wkt")),
@@ -116,16 +116,25 @@ class FeatureRaster:
     def _dataset(self) -> xr.Dataset:
         import xarray as xr
 
-        return xr.open_zarr(self.path, chunks=None)
+        dataset: xr.Dataset = xr.open_zarr(self.path, chunks=None)
+        return dataset
 
     @cached_property
     def _arrays(self) -> tuple[Any, Any]:
-        with opened(self.path) as group:
-            return group["features"], group["valid"]
+        group = opened(self.path)
+        return group["features"], group["valid"]
 
     def valid(self) -> Floats:
-        """Return the share of valid pixels in every cell; 0 in empty cells."""
-        return np.nan_to_num(np.asarray(self._arrays[1][:], np.float32))
+        """Return the share of valid pixels in every cell; 0 in empty cells.
+
+        Raises:
+            StoreError: If a chunk of the store is missing or cannot be decoded.
+        """
+        rows, cols = (slice(0, n) for n in self.shape)
+        shares = self._read(self._arrays[1], rows, cols)
+        if np.isnan(shares).any():
+            raise self._damaged(rows, cols, "a chunk is missing")
+        return shares
 
     def read(self, rows: slice, cols: slice) -> Floats:
         """Read the features of some cells as ``(rows, cols, features)`` float32.
@@ -133,19 +142,32 @@ class FeatureRaster:
         Raises:
             StoreError: If a chunk of the store cannot be decoded.
         """
+        return self._read(self._arrays[0], rows, cols)
+
+    def _read(self, array: Any, rows: slice, cols: slice) -> Floats:
         try:
-            return np.asarray(self._arrays[0][rows, cols], np.float32)
+            return np.asarray(array[rows, cols], np.float32)
         except (RuntimeError, ValueError, OSError) as fault:
-            raise StoreError(
-                f"{self.path} is damaged near row {rows.start}, column {cols.start} of its cells "
-                f"({fault}); embed the scene again with --overwrite"
-            ) from fault
+            raise self._damaged(rows, cols, str(fault)) from fault
+
+    def _damaged(self, rows: slice, cols: slice, why: str) -> StoreError:
+        return StoreError(
+            f"{self.path} is damaged near row {rows.start or 0}, column {cols.start or 0} of its "
+            f"cells ({why}); embed the scene again with --overwrite"
+        )
 
     def blocks(self) -> Iterator[FeatureBlock]:
-        """Go through the cells block by block, row by row."""
+        """Go through the cells block by block, row by row.
+
+        Raises:
+            StoreError: If a chunk of the store is missing or cannot be decoded.
+        """
         valid = self.valid()
         for top in range(0, self.shape[0], self.side):
             for left in range(0, self.shape[1], self.side):
                 rows = slice(top, min(top + self.side, self.shape[0]))
                 cols = slice(left, min(left + self.side, self.shape[1]))
-                yield FeatureBlock(rows, cols, self.read(rows, cols), valid[rows, cols])
+                values, share = self.read(rows, cols), valid[rows, cols]
+                if np.isnan(values[..., 0][share > 0]).any():
+                    raise self._damaged(rows, cols, "a chunk is missing")
+                yield FeatureBlock(rows, cols, values, share)

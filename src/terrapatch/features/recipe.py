@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import terrapatch
-
 FORMAT = 1
 
 _SPACE_WORDS = {
@@ -114,9 +112,8 @@ class Recipe:
 
 def package_versions(uses_torch: bool) -> dict[str, str]:
     """Return the versions of the packages whose code makes the numbers."""
-    names = ["numpy", "rasterio"] + (["torch", "timm"] if uses_torch else [])
-    found = {name: importlib.metadata.version(name) for name in names}
-    return {"terrapatch": terrapatch.__version__, **found}
+    names = ["terrapatch", "numpy", "rasterio"] + (["torch", "timm"] if uses_torch else [])
+    return {name: importlib.metadata.version(name) for name in names}
 
 
 def _hash(data: Any) -> str:

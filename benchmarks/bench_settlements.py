@@ -4,7 +4,7 @@ A cell is informal when more than half of its labelled pixels are; a cluster is
 named informal when more than half of its cells are; the figure is the
 intersection over union of informal, over all non-empty cells. Usage:
 
-    python benchmarks/settlements_iou.py [--scene mumbai_g1_1] [--k 8 12 20] [--seeds 5]
+    python benchmarks/bench_settlements.py [--scene mumbai_g1_1] [--k 8 12 20] [--seeds 5]
 """
 
 from __future__ import annotations
@@ -55,6 +55,9 @@ def main() -> None:
     parser.add_argument("--size", default="60m")
     args = parser.parse_args()
     folder = data_folder()
+    if not folder.is_dir():
+        print("skipped: the Mumbai data are not here; name their folder with TERRAPATCH_DATA")
+        return
     scene, labels = (folder / f"{args.scene}_{kind}.tif" for kind in ("rgb", "labels"))
     print(f"{args.scene}, cells of {args.size}, IoU of informal, mean over {args.seeds} seeds (sd)")
     print("| features | " + " | ".join(f"k = {k}" for k in args.k) + " |")

@@ -1,0 +1,239 @@
+"""``terrapatch embed``: a scene in, a feature raster out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from terrapatch.cli import words
+from terrapatch.cli.options import (
+    GRID,
+    NETWORK,
+    READING,
+    Debug,
+    Json,
+    Nodata,
+    Overwrite,
+    Quiet,
+    SceneArgument,
+)
+from terrapatch.cli.voice import Voice, speaking
+
+if TYPE_CHECKING:
+    from terrapatch.features import FeatureRaster
+
+
+def _grid(name: str, text: str) -> Any:
+    return typer.Option(name, help=text, rich_help_panel=GRID)
+
+
+def _network(name: str, text: str) -> Any:
+    return typer.Option(name, help=text, rich_help_panel=NETWORK)
+
+
+def embed(
+    scene: SceneArgument,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Zarr store to write, e.g. features.zarr.")
+    ],
+    size: Annotated[str, _grid("--size", "Patch size: metres on the ground (60m) or pixels.")],
+    stride: Annotated[str | None, _grid("--stride", "Cell size; the patch size if left out.")] = None,
+    edge: Annotated[
+        str, _grid("--edge", "Beyond the scene: reflect, nodata or drop such cells.")
+    ] = "reflect",
+    bands: Annotated[
+        str | None,
+        typer.Option("--bands", help="Names, numbers from 1, or rgb.", rich_help_panel=READING),
+    ] = None,
+    units: Annotated[
+        str | None,
+        typer.Option(
+            "--units",
+            help="LOW:HIGH, percentile:2,98, reflectance[:N] or uint8.",
+            rich_help_panel=READING,
+        ),
+    ] = None,
+    nodata: Nodata = None,
+    readers: Annotated[
+        int,
+        typer.Option("--readers", help="Threads that read.", min=1, rich_help_panel=READING),
+    ] = 2,
+    backbone: Annotated[
+        str, _network("--backbone", "Name; see terrapatch backbones list.")
+    ] = "efficientnet_lite0",
+    layers: Annotated[
+        str | None, _network("--layers", "Names with commas, all, or last.")
+    ] = None,
+    pooling: Annotated[str | None, _network("--pooling", "mean, std or mean,std.")] = None,
+    l2: Annotated[
+        bool | None, _network("--l2/--no-l2", "Bring each layer's numbers to unit length.")
+    ] = None,
+    input_size: Annotated[
+        int | None, _network("--input-size", "Side patches are resized to, in pixels.")
+    ] = None,
+    device: Annotated[str, _network("--device", "auto, cpu, cuda, cuda:1 …")] = "auto",
+    precision: Annotated[
+        str, _network("--precision", "auto (by a short trial), fp32, bf16 or fp16.")
+    ] = "auto",
+    batch: Annotated[int | None, _network("--batch", "Patches at once in the network.")] = None,
+    dtype: Annotated[str, _network("--dtype", "Stored type: float16 or float32.")] = "float16",
+    overwrite: Overwrite = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Discard what an unfinished run has left.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would take; write nothing.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Embed every patch of a scene and store the result as a raster of features.
+
+    A run that was interrupted goes on when the same command is given again.
+    """
+    options: dict[str, Any] = {
+        "size": size,
+        "stride": stride,
+        "edge": edge,
+        "backbone": backbone,
+        "layers": layers,
+        "pooling": pooling,
+        "l2": l2,
+        "bands": bands,
+        "units": units,
+        "nodata": nodata,
+        "input_size": input_size,
+        "device": device,
+        "precision": precision,
+        "batch": batch,
+        "dtype": dtype,
+    }
+    with speaking(as_json, quiet, debug) as voice:
+        if dry_run:
+            _dry_run(voice, scene, out, options)
+            return
+        voice.kept = lambda: _kept(out)
+        from terrapatch.features import embed as run
+
+        began = time.monotonic()
+        made = run(
+            scene,
+            out,
+            **options,
+            readers=readers,
+            overwrite=overwrite,
+            restart=restart,
+            progress=voice.progress,
+        )
+        _report(voice, made, time.monotonic() - began)
+
+
+def _report(voice: Voice, made: FeatureRaster, seconds: float) -> None:
+    rows, cols = made.shape
+    n_bytes = sum(f.stat().st_size for f in made.path.rglob("*") if f.is_file())
+    voice.outputs([made.path])
+    voice.show(
+        f"{rows} x {cols} cells of {made.n_features:,} features, {words.size(n_bytes)}, "
+        f"in {words.duration(seconds)}\nnext: terrapatch cluster {made.path} -k 12 -o clusters"
+    )
+    voice.result(
+        {
+            "path": str(made.path),
+            "rows": rows,
+            "cols": cols,
+            "features": made.n_features,
+            "bytes": n_bytes,
+            "seconds": round(seconds, 3),
+            "fingerprint": made.recipe.fingerprint,
+        }
+    )
+
+
+def _dry_run(voice: Voice, scene: str, out: Path, options: dict[str, Any]) -> None:
+    import shutil
+
+    import psutil
+
+    from terrapatch.features import estimate, prepare
+
+    voice.kept = lambda: "nothing would have been written"
+    plan = prepare(scene, out, **options)
+    need = estimate(plan)
+    place = next(p for p in out.absolute().parents if p.exists())
+    memory, disk = psutil.virtual_memory().available, shutil.disk_usage(place).free
+    rows, cols = plan.grid.shape
+    voice.show(
+        words.facts(
+            [
+                ("cells", f"{need.cells:,} ({rows} x {cols})"),
+                ("patches", f"at most {need.cells:,} (cells without a valid pixel are skipped)"),
+                ("features", f"{need.features:,} a cell"),
+                ("store", f"{words.size(need.store_bytes)} before compression "
+                          f"({words.size(disk)} are free)"),
+                ("memory", f"{words.size(need.memory_bytes)} beside the network "
+                           f"({words.size(memory)} are free)"),
+                ("time", _time(need.seconds, plan.rate)),
+                ("written", f"nothing; {out} would be{_state(out)}"),
+            ]
+        )
+    )  # fmt: skip
+    voice.result(
+        {
+            "dry_run": True,
+            "rows": rows,
+            "cols": cols,
+            "cells": need.cells,
+            "patches": need.cells,
+            "features": need.features,
+            "store_bytes": need.store_bytes,
+            "memory_bytes": need.memory_bytes,
+            "seconds": need.seconds,
+            "patches_per_second": plan.rate,
+            "free_disk_bytes": disk,
+            "free_memory_bytes": memory,
+        }
+    )
+
+
+def _time(seconds: float, rate: float) -> str:
+    if seconds != seconds:
+        return "that of reading the scene (this backbone takes next to none)"
+    return f"{words.duration(seconds)}, by a trial at {rate:.3g} patches a second"
+
+
+def _state(out: Path) -> str:
+    if out.exists():
+        return " refused, since it exists already (--overwrite replaces it)"
+    kept = _kept_cells(out)
+    return "" if kept is None else f" gone on with ({kept[0]:,} of {kept[1]:,} cells are done)"
+
+
+def _kept(out: Path) -> str:
+    """Say what an interrupted run has kept."""
+    part = out.with_name(out.name + ".part")
+    cells = _kept_cells(out)
+    if cells is None:
+        return "nothing is kept, since nothing had been embedded; run the same command again"
+    return (
+        f"{cells[0]} of {cells[1]} cells are kept in {part}; "
+        "run the same command again to go on"
+    )
+
+
+def _kept_cells(out: Path) -> tuple[int, int] | None:
+    """Return cells done and cells in all of an unfinished store, if there is one."""
+    from terrapatch.features.store import MARKS, unfinished_recipe
+
+    recipe = unfinished_recipe(out)
+    if recipe is None:
+        return None
+    (rows, cols), side = recipe.grid["shape"], recipe.execution["block"]
+    done = 0
+    for mark in (out.with_name(out.name + ".part") / MARKS).glob("*.*"):
+        i, j = (int(n) * side for n in mark.name.split("."))
+        done += (min(i + side, rows) - i) * (min(j + side, cols) - j)
+    return done, rows * cols

@@ -1,0 +1,200 @@
+"""Recipes in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Rows = list[tuple[str, str]]
+Plain = Mapping[str, Any]
+
+_EDGES = {
+    "reflect": "mirrored beyond the scene",
+    "nodata": "empty beyond the scene",
+    "drop": "only inside the scene",
+}
+MOST_NAMES = 12
+
+
+def about_features(recipe: Plain, n_features: int | None = None) -> Rows:
+    """Put the recipe of a feature raster into words.
+
+    Args:
+        recipe: A ``Recipe`` as plain data.
+        n_features: Length of a descriptor, where it is known.
+    """
+    return [
+        ("scene", _scene(recipe["scene"])),
+        ("bands", _bands(recipe["scene"])),
+        ("units", _units(recipe["scene"].get("units"))),
+        ("nodata", _nodata(recipe["scene"])),
+        ("patches", _grid(recipe["grid"], recipe["scene"])),
+        ("backbone", _backbone(recipe["backbone"])),
+        ("features", _descriptor(recipe["descriptor"], n_features)),
+        ("computed", _execution(recipe["execution"])),
+        ("versions", _versions(recipe["versions"])),
+    ]
+
+
+def about_model(description: Plain) -> Rows:
+    """Put the description of a cluster model into words."""
+    space = description["space"]
+    sizes = [int(n) for n in description["counts"]]
+    return [
+        ("clusters", _clusters(description)),
+        ("scaling", f"{description['scaling']}, fitted to the same cells"),
+        ("sizes", f"{_names([f'{n:,}' for n in sizes])} cells, the largest first"),
+        ("features", _descriptor(space, description["n_features"])),
+        (
+            "backbone",
+            f"{space['backbone']}{_hash(space['weights'])}, {_input(space['input_size'])}, "
+            f"patches of {space['size']}, bands {_names(space['bands'])}, {space['mode']} mode",
+        ),
+        ("fitted with", _versions(description["versions"])),
+    ]
+
+
+def about_legend(legend: Plain) -> Rows:
+    """Put a legend into words; nothing without one."""
+    entries = legend.get("entries", legend.get("classes", []))
+    if not isinstance(entries, Sequence) or not entries:
+        return []
+    names = [str(entry.get("name", "")) for entry in entries]
+    return [("classes", f"{len(names)}: {_names(names)}")]
+
+
+def _clusters(description: Plain) -> str:
+    how = {"kmeans": "k-means", "minibatch": "mini-batch k-means"}
+    algorithm = how.get(description["algorithm"], str(description["algorithm"]))
+    starts = description["n_init"]
+    return (
+        f"k = {description['k']}, seed {description['seed']}, {algorithm}, best of {starts} "
+        f"start{'s' if starts != 1 else ''}"
+    )
+
+
+def _scene(scene: Plain) -> str:
+    height, width = scene["shape"]
+    text = f"{scene['name']}, {width:,} x {height:,} pixels of {scene['dtype']}, {_crs(scene)}"
+    return f"{text}, taken {scene['datetime']}" if scene.get("datetime") else text
+
+
+def _crs(scene: Plain) -> str:
+    if not scene.get("crs"):
+        return "no CRS"
+    import pyproj
+    from pyproj.exceptions import CRSError
+
+    try:
+        crs = pyproj.CRS.from_wkt(scene["crs"])
+    except CRSError:
+        return "a CRS PROJ does not know"
+    code = crs.to_epsg()
+    return f"EPSG:{code} ({crs.name})" if code else crs.name
+
+
+def _bands(scene: Plain) -> str:
+    names = scene["band_names"]
+    return _names(
+        [
+            str(name) if str(name) == f"band {number}" else f"{number} {name}"
+            for number, name in zip(scene["bands"], names, strict=True)
+        ]
+    )
+
+
+def _units(units: Plain | None) -> str:
+    if units is None:
+        return "not declared"
+    if units["text"] == "uint8":
+        return "0 to 255, taken as they are"
+    pairs = sorted(set(zip(units["low"], units["high"], strict=True)))
+    spans = "; ".join(f"{low:g} is black, {high:g} is white" for low, high in pairs)
+    return f"{units['text']}: {spans}"
+
+
+def _nodata(scene: Plain) -> str:
+    values = list(dict.fromkeys(v for v in scene["nodata"] if v is not None))
+    if not values:
+        return "no value means nodata"
+    return f"{_names([f'{v:g}' if isinstance(v, float) else str(v) for v in values])} in {scene['nodata_rule']}"
+
+
+def _grid(grid: Plain, scene: Plain) -> str:
+    rows, cols = grid["shape"]
+    metres = _metres(grid, scene)
+    text = f"{_pixels(grid['size_px'])} px{metres(grid['size_px'])}"
+    text += f", one every {_pixels(grid['stride_px'])} px{metres(grid['stride_px'])}"
+    asked = [t for t in (grid["size"], grid["stride"]) if not t.endswith("px")]
+    if asked:
+        text += f" (asked for: {' and '.join(dict.fromkeys(asked))})"
+    return f"{text}; {rows} x {cols} cells, patches {_EDGES.get(grid['edge'], grid['edge'])}"
+
+
+def _metres(grid: Plain, scene: Plain) -> Any:
+    """Return a function that says how long a number of pixels is on the ground."""
+    from affine import Affine
+    from odc.geo.geobox import GeoBox
+    from pyproj.exceptions import ProjError
+
+    from terrapatch.grid import ground_resolution
+
+    ground = None
+    if scene.get("crs"):
+        try:
+            box = GeoBox(tuple(scene["shape"]), Affine(*scene["transform"][:6]), scene["crs"])
+            ground = ground_resolution(box)
+        except (ProjError, ValueError):
+            ground = None
+
+    def say(pixels: Sequence[int]) -> str:
+        if ground is None:
+            return ""
+        down, across = f"{pixels[0] * ground.y:.4g}", f"{pixels[1] * ground.x:.4g}"
+        return f" ({down} m)" if down == across else f" ({down} x {across} m)"
+
+    return say
+
+
+def _pixels(pair: Sequence[int]) -> str:
+    return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]} x {pair[1]}"
+
+
+def _backbone(backbone: Plain) -> str:
+    return (
+        f"{backbone['name']}{_hash(backbone['weights'])}, {_input(backbone['input_size'])}, "
+        f"bands taken as {_names(backbone['bands'])}"
+    )
+
+
+def _hash(weights: str | None) -> str:
+    return "" if weights is None else f" (weights {weights[:12]}…)"
+
+
+def _input(size: int | None) -> str:
+    return "patches taken as they are" if size is None else f"patches brought to {size} px"
+
+
+def _descriptor(descriptor: Plain, n_features: int | None) -> str:
+    words = {"mean": "mean", "std": "standard deviation"}
+    pools = " and ".join(words.get(p, p) for p in descriptor["pooling"])
+    text = f"{pools} of {_names(descriptor['layers'])}"
+    text += ", each layer brought to unit length" if descriptor["l2"] else ""
+    return text if n_features is None else f"{text}: {n_features:,} numbers a cell"
+
+
+def _execution(execution: Plain) -> str:
+    return (
+        f"{execution['mode']} mode on {execution['device']} in {execution['precision']}, batches "
+        f"of {execution['batch']}, blocks of {execution['block']} x {execution['block']} cells, "
+        f"stored as {execution['dtype']}"
+    )
+
+
+def _versions(versions: Plain) -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
+
+
+def _names(names: Sequence[Any]) -> str:
+    shown = [str(name) for name in names[:MOST_NAMES]]
+    return ", ".join(shown) + (f", … {len(names)} in all" if len(names) > MOST_NAMES else "")
