@@ -79,7 +79,7 @@ class SceneReader:
             pixels = _read_bands(self._src, scene, window=window)
             mask = _file_mask(self._src, scene, window=window)
         except RasterioIOError as fault:
-            raise CorruptBlockError(self._corrupt_message(rows, cols, fault)) from fault
+            raise _corrupt(self._src, scene, rows, cols, fault) from fault
         self.bytes_read += pixels.nbytes
         return pixels, _combine(mask, _value_mask(pixels, scene))
 
@@ -91,17 +91,21 @@ class SceneReader:
         pixels = np.ascontiguousarray(picked.values, dtype=self.scene.dtype)
         return pixels, _value_mask(pixels, self.scene)
 
-    def _corrupt_message(self, rows: slice, cols: slice, fault: BaseException) -> str:
-        src, scene = self._src, self.scene
-        height, width = scene.block_shape
-        where = (rows.start, cols.start)
-        if src is not None:
-            where = _first_bad_block(src, scene, rows, cols) or where
-        return (
-            f"{scene.name} is damaged: block {where[0] // height},{where[1] // width} (pixels from "
-            f"row {where[0]}, column {where[1]}) cannot be decoded ({_reason(fault)}); "
-            "fetch the file again or restore it from a copy"
-        )
+
+def _corrupt(
+    src: rasterio.DatasetReader, scene: Scene, rows: slice, cols: slice, fault: RasterioIOError
+) -> CorruptBlockError:
+    """Find the block behind a failed read and say so in one sentence."""
+    height, width = scene.block_shape
+    bad = _first_bad_block(src, scene, rows, cols)
+    where = "an overview"
+    if bad is not None:
+        where = f"block {bad[0] // height},{bad[1] // width} (pixels from row {bad[0]}, column "
+        where += f"{bad[1]})"
+    return CorruptBlockError(
+        f"{scene.name} is damaged: {where} cannot be decoded ({_reason(fault)}); "
+        "fetch the file again or restore it from a copy"
+    )
 
 
 def _first_bad_block(
@@ -246,10 +250,8 @@ def _thinned(
         pixels = _read_bands(src, scene, out_shape=out)
         mask = _file_mask(src, scene, out_shape=out)
     except RasterioIOError as fault:
-        raise CorruptBlockError(
-            f"{scene.name} is damaged: a block of it cannot be decoded ({_reason(fault)}); "
-            "fetch the file again or restore it from a copy"
-        ) from fault
+        rows, cols = (slice(0, n) for n in scene.shape)
+        raise _corrupt(src, scene, rows, cols, fault) from fault
     return pixels, _combine(mask, _value_mask(pixels, scene))
 
 

@@ -30,6 +30,7 @@ from terrapatch.units import Sample, Units, eight_bit, parse_units, suggest
 if TYPE_CHECKING:
     import xarray as xr
 
+_COLOURS = {colour for triplet in TRIPLETS.values() for colour in triplet}
 _REMOTE = ("http://", "https://", "s3://", "gs://", "az://", "/vsi", "zip://", "tar://")
 
 
@@ -283,7 +284,8 @@ class Scene:
 
 
 def _plain(value: float | None) -> float | str | None:
-    return "nan" if value is not None and math.isnan(value) else value
+    """Write NaN and infinities, which JSON does not know, as words."""
+    return value if value is None or math.isfinite(value) else str(value)
 
 
 def open_raster(path: str) -> rasterio.DatasetReader:
@@ -321,7 +323,7 @@ def _from_file(path: str, nodata: float | None) -> Scene:
                 else f"{path} holds no bands; give a raster with pixels"
             )
         _refuse_awkward_grids(src, path)
-        alpha = next((i for i, c in enumerate(src.colorinterp, 1) if c is ColorInterp.alpha), None)
+        alpha = next((b for b in src.indexes if _is_alpha(src, b)), None)
         bands = tuple(b for b in src.indexes if b != alpha) or (1,)
         dtype = _common_dtype(src, bands, path)
         declared = src.nodatavals if nodata is None else (nodata,) * src.count
@@ -341,6 +343,12 @@ def _from_file(path: str, nodata: float | None) -> Scene:
             driver=src.driver,
             datetime=_acquired(src),
         )
+
+
+def _is_alpha(src: rasterio.DatasetReader, band: int) -> bool:
+    """Whether a band is alpha; GDAL also tags the fourth of four eight-bit bands so unasked."""
+    named = role(src.descriptions[band - 1] or "")
+    return src.colorinterp[band - 1] is ColorInterp.alpha and named not in _COLOURS
 
 
 def _band_name(src: rasterio.DatasetReader, band: int) -> str:

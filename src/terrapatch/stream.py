@@ -29,7 +29,7 @@ SEQUENTIAL_DRIVERS = frozenset({"JPEG", "PNG", "GIF", "BMP", "WEBP"})
 CHUNK_SIDE = 512
 CHUNK_BYTES = 16 << 20
 KEEP_BYTES = 256 << 20
-BLOCK_BYTES = 48 << 20
+BLOCK_BYTES = 16 << 20
 BLOCK_SIDES = (64, 32, 16, 8, 4, 2, 1)
 
 Key = tuple[int, int]
@@ -108,7 +108,7 @@ def block_side(grid: PatchGrid, bands: int, itemsize: int, features: int) -> int
 
     Returns:
         The largest power of two for which neither the pixels nor the features of
-        a block outgrow 48 MiB.
+        a block outgrow 16 MiB.
     """
     for side in BLOCK_SIDES:
         height = side * grid.stride[0] + grid.size[0]
@@ -163,6 +163,7 @@ class PatchStream:
         self._sequential = scene.driver in SEQUENTIAL_DRIVERS
         self._readers = 1 if self._sequential else max(1, readers)
         self._keep_bytes = keep_bytes
+        self._refuse_if_too_large()
         self._chunk = _chunk_shape(scene)
         self._uses: dict[Key, list[int]] = defaultdict(list)
         for i, block in enumerate(self._blocks):
@@ -171,7 +172,6 @@ class PatchStream:
         self._kept: dict[Key, Chunk] = {}
         self.chunk_reads = 0
         self.chunk_count = len(self._uses)
-        self._refuse_if_too_large()
 
     def __iter__(self) -> Iterator[PixelBlock]:
         """Yield the blocks in order; the next one is read while one is used."""

@@ -214,13 +214,14 @@ def suggest(dtype: str, sample: Sample) -> list[str]:
         return ["percentile:2,98"]
     pooled = np.concatenate(filled)
     low, p98, high = (float(v) for v in np.percentile(pooled, [0, 98, 100]))
+    top = max(map(_top, filled))  # a few outliers do not make reflectance something else
     scaled = any(s != 1.0 for s in sample.scales)
     out = []
-    if scaled or (np.dtype(dtype).kind == "f" and low >= -0.2 and high <= 2.0):
+    if scaled or (np.dtype(dtype).kind == "f" and low >= -0.2 and top <= 2.0):
         out.append("reflectance")
     elif np.dtype(dtype).kind in "iu" and low >= -2000 and 255 < p98 <= 12000:
         out += ["0:3000", "reflectance:10000"]
-    if low >= 0 and 2.0 < high <= 255:
+    if low >= 0 and top > 2.0 and high <= 255:
         out.append("0:255")
     elif not out:
         out.append(_widened(low, high))

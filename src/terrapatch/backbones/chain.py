@@ -34,6 +34,18 @@ def pool_map(fmap: torch.Tensor, pooling: tuple[str, ...]) -> torch.Tensor:
     return torch.cat([parts[p] for p in pooling], 1)
 
 
+def fill_up(batch: Batch) -> Batch:
+    """Fill a batch with empty patches up to a power of two.
+
+    The kernels prepare and keep memory for every length of batch they meet; cells
+    without valid pixels would make them meet all lengths.
+    """
+    missing = (1 << (len(batch) - 1).bit_length()) - len(batch)
+    if not missing:
+        return batch
+    return np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
+
+
 class ChainEmbedder:
     """Patches through a chain of stages; taps pooled on the way, nothing run after the last.
 
@@ -103,10 +115,10 @@ class ChainEmbedder:
         """
         try:
             with torch.inference_mode():
-                pooled = self._taps(self._input(batch))
+                pooled = self._taps(self._input(fill_up(batch)))
                 if self._descriptor.l2:
                     pooled = [functional.normalize(p, dim=1) for p in pooled]
-                return np.asarray(torch.cat(pooled, 1).cpu().numpy())
+                return np.asarray(torch.cat(pooled, 1)[: len(batch)].cpu().numpy())
         except torch.OutOfMemoryError as fault:
             raise BackboneError(
                 f"the GPU's memory does not hold a batch of {len(batch)} patches; "

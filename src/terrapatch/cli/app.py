@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import Annotated, Any, NoReturn
@@ -35,14 +36,16 @@ def terrapatch(
 ) -> None:
     """From a GeoTIFF scene to patch embeddings to a settlement map that opens right in QGIS.
 
-    Begin with: terrapatch info SCENE. Exit codes: 0 done, 2 bad input, 1 our fault, 130 interrupted.
+    Begin with: terrapatch info SCENE. Exit codes: 0 done, 2 bad input, 1 our fault,
+    130 interrupted.
     """
     if version:
         from terrapatch import __version__
 
         typer.echo(f"terrapatch {__version__}")
     elif ctx.invoked_subcommand is None:
-        typer.echo(ctx.get_help())
+        if text := ctx.get_help():  # with Rich the help has been shown by now
+            typer.echo(text)
         raise typer.Exit(2)
 
 
@@ -62,7 +65,7 @@ def _run() -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as fault:  # noqa: BLE001 (the last place: everything ends in one sentence)
+    except Exception as fault:  # the last place: everything ends in one sentence
         if hasattr(fault, "format_message"):
             return _complain(f"error: {_usage(fault)}", 2)
         if wants_debug("--debug" in sys.argv):
@@ -78,5 +81,8 @@ def _usage(fault: Any) -> str:
 
 
 def _complain(text: str, code: int) -> int:
+    if "--json" in sys.argv:
+        plain = text.removeprefix("error: ")
+        typer.echo(json.dumps({"type": "error", "text": plain, "exit_code": code}))
     typer.echo(text, err=True)
     return code

@@ -74,9 +74,7 @@ class Lines(Silent):
 class Objects(Silent):
     """Writes objects for machines: at most two a second, and the last of each stage."""
 
-    def __init__(
-        self, write: Callable[[str], None], tell: Callable[[str, int, int], None]
-    ) -> None:
+    def __init__(self, write: Callable[[str], None], tell: Callable[[str, int, int], None]) -> None:
         """Remember how a line and how an object is written."""
         super().__init__(write)
         self._tell = tell

@@ -114,7 +114,7 @@ def _show_table(voice: Voice, made: ClusterResult) -> None:
         table.add_column("hectares", justify="right")
     for row in made.table:
         swatch = Text.assemble(("  ", f"on {row.colour}"), f" {row.colour}")
-        area = [] if row.hectares is None else [f"{row.hectares:,.1f}"]
-        cells = [str(row.id), swatch, Text(row.name), f"{row.cells:,}", words.share(row.share)]
-        table.add_row(*cells, *area)
+        area = () if row.hectares is None else (f"{row.hectares:,.1f}",)
+        share = words.share(row.share)
+        table.add_row(str(row.id), swatch, Text(row.name), f"{row.cells:,}", share, *area)
     voice.table(table)

@@ -40,7 +40,9 @@ def embed(
         Path, typer.Option("--out", "-o", help="Zarr store to write, e.g. features.zarr.")
     ],
     size: Annotated[str, _grid("--size", "Patch size: metres on the ground (60m) or pixels.")],
-    stride: Annotated[str | None, _grid("--stride", "Cell size; the patch size if left out.")] = None,
+    stride: Annotated[
+        str | None, _grid("--stride", "Cell size; the patch size if left out.")
+    ] = None,
     edge: Annotated[
         str, _grid("--edge", "Beyond the scene: reflect, nodata or drop such cells.")
     ] = "reflect",
@@ -64,9 +66,7 @@ def embed(
     backbone: Annotated[
         str, _network("--backbone", "Name; see terrapatch backbones list.")
     ] = "efficientnet_lite0",
-    layers: Annotated[
-        str | None, _network("--layers", "Names with commas, all, or last.")
-    ] = None,
+    layers: Annotated[str | None, _network("--layers", "Names with commas, all, or last.")] = None,
     pooling: Annotated[str | None, _network("--pooling", "mean, std or mean,std.")] = None,
     l2: Annotated[
         bool | None, _network("--l2/--no-l2", "Bring each layer's numbers to unit length.")
@@ -114,7 +114,7 @@ def embed(
     }
     with speaking(as_json, quiet, debug) as voice:
         if dry_run:
-            _dry_run(voice, scene, out, options)
+            _dry_run(voice, scene, out, overwrite, options)
             return
         voice.kept = lambda: _kept(out)
         from terrapatch.features import embed as run
@@ -153,7 +153,7 @@ def _report(voice: Voice, made: FeatureRaster, seconds: float) -> None:
     )
 
 
-def _dry_run(voice: Voice, scene: str, out: Path, options: dict[str, Any]) -> None:
+def _dry_run(voice: Voice, scene: str, out: Path, overwrite: bool, options: dict[str, Any]) -> None:
     import shutil
 
     import psutil
@@ -177,7 +177,7 @@ def _dry_run(voice: Voice, scene: str, out: Path, options: dict[str, Any]) -> No
                 ("memory", f"{words.size(need.memory_bytes)} beside the network "
                            f"({words.size(memory)} are free)"),
                 ("time", _time(need.seconds, plan.rate)),
-                ("written", f"nothing; {out} would be{_state(out)}"),
+                ("dry run", f"nothing was written; {_state(out, overwrite)}"),
             ]
         )
     )  # fmt: skip
@@ -205,11 +205,18 @@ def _time(seconds: float, rate: float) -> str:
     return f"{words.duration(seconds)}, by a trial at {rate:.3g} patches a second"
 
 
-def _state(out: Path) -> str:
-    if out.exists():
-        return " refused, since it exists already (--overwrite replaces it)"
+def _state(out: Path, overwrite: bool) -> str:
+    from terrapatch.errors import OutputError
+    from terrapatch.features.store import refuse_taken
+
+    try:
+        refuse_taken(out, overwrite)
+    except OutputError as fault:
+        return f"a run would be refused: {fault}"
     kept = _kept_cells(out)
-    return "" if kept is None else f" gone on with ({kept[0]:,} of {kept[1]:,} cells are done)"
+    if kept is not None:
+        return f"{out} would be gone on with: {kept[0]:,} of {kept[1]:,} cells are done"
+    return f"{out} would be {'replaced' if out.exists() else 'made'}"
 
 
 def _kept(out: Path) -> str:
@@ -218,22 +225,26 @@ def _kept(out: Path) -> str:
     cells = _kept_cells(out)
     if cells is None:
         return "nothing is kept, since nothing had been embedded; run the same command again"
-    return (
-        f"{cells[0]} of {cells[1]} cells are kept in {part}; "
-        "run the same command again to go on"
-    )
+    return f"{cells[0]} of {cells[1]} cells are kept in {part}; run the same command again to go on"
 
 
 def _kept_cells(out: Path) -> tuple[int, int] | None:
     """Return cells done and cells in all of an unfinished store, if there is one."""
-    from terrapatch.features.store import MARKS, unfinished_recipe
+    from terrapatch.errors import TerrapatchError
+    from terrapatch.features.layout import FINISHED, MARKS, part_of
+    from terrapatch.features.store import unfinished_recipe
 
-    recipe = unfinished_recipe(out)
+    try:
+        recipe = unfinished_recipe(out)
+    except TerrapatchError:
+        return None
     if recipe is None:
         return None
     (rows, cols), side = recipe.grid["shape"], recipe.execution["block"]
+    if (part_of(out) / FINISHED).exists():
+        return rows * cols, rows * cols
     done = 0
-    for mark in (out.with_name(out.name + ".part") / MARKS).glob("*.*"):
+    for mark in (part_of(out) / MARKS).glob("*.*"):
         i, j = (int(n) * side for n in mark.name.split("."))
         done += (min(i + side, rows) - i) * (min(j + side, cols) - j)
     return done, rows * cols

@@ -16,7 +16,8 @@ def explain(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="A map, its STAC .json, a feature store, a cluster or model folder."
+            metavar="FILE",
+            help="A map, its STAC .json, a feature store, a cluster or model folder.",
         ),
     ],
     as_json: Json = False,

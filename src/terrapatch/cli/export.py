@@ -18,7 +18,8 @@ def export(
         typer.Option("--out", "-o", help="File to write: .parquet, .tif, .npz, .npy or .png."),
     ],
     picture: Annotated[
-        bool, typer.Option("--picture", help="Three principal components as a picture, also as .tif.")
+        bool,
+        typer.Option("--picture", help="Three principal components as a picture, also as .tif."),
     ] = False,
     bands: Annotated[
         str | None, typer.Option("--bands", help="Which features become bands (.tif alone).")

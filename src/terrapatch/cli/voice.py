@@ -122,8 +122,8 @@ class Voice:
         _write(sys.stderr, line)
         return code
 
-    def _object(self, kind: str, **data: Any) -> None:
-        line = {"type": kind, **{key: plain(value) for key, value in data.items()}}
+    def _object(self, sort: str, /, **data: Any) -> None:
+        line = {"type": sort, **{key: plain(value) for key, value in data.items()}}
         _write(sys.stdout, json.dumps(line, ensure_ascii=False, allow_nan=False))
 
 

@@ -19,7 +19,7 @@ from terrapatch.errors import BackboneError, RecipeError
 from terrapatch.features.layout import DTYPES
 from terrapatch.features.plan import Plan, Settings, make_plan, nonempty
 from terrapatch.features.raster import FeatureRaster
-from terrapatch.features.store import StoreWriter, discard_part
+from terrapatch.features.store import StoreWriter, discard_part, refuse_taken
 from terrapatch.grid import Length, PatchGrid
 from terrapatch.scene import Scene
 from terrapatch.stream import PatchStream, PixelBlock
@@ -79,6 +79,7 @@ def prepare(
     network = get_backbone(backbone)
     opened = Scene.open(scene, bands=bands, units=units, nodata=nodata)
     opened = opened.for_channels(network.channels)
+    log.info("%s: %s", opened.name, _reading(opened))
     grid = PatchGrid.over(opened.geobox, size, stride, edge)
     log.info("%s: %s", opened.name, grid.describe())
     settings = Settings(
@@ -91,6 +92,21 @@ def prepare(
         dtype=dtype,
     )
     return make_plan(opened, grid, settings, Path(out))
+
+
+def _reading(scene: Scene) -> str:
+    """Say which bands are read, in which units, and what counts as nodata."""
+    bands = ", ".join(
+        f"{n} {role}" if role != f"band {n}" else str(n)
+        for n, role in zip(scene.bands, scene.roles, strict=True)
+    )
+    units = scene.require_units().text
+    text = f"bands {bands}; " + ("values 0 to 255 as they are" if units == "uint8" else units)
+    nodata = {f"{v:.10g}" for v in scene.nodata if v is not None}
+    rule = "any band" if scene.any_invalid else "all bands"
+    text += f"; nodata {', '.join(sorted(nodata))} in {rule}" if nodata else ""
+    text += "; the file's mask" if scene.has_mask else ""
+    return text + ("; its alpha band" if scene.alpha and scene.alpha not in scene.bands else "")
 
 
 def estimate(plan: Plan) -> Estimate:
@@ -170,6 +186,7 @@ def embed(
     path = Path(out)
     if restart:
         discard_part(path)
+    refuse_taken(path, overwrite)
     plan = prepare(
         scene,
         path,

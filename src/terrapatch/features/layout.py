@@ -57,7 +57,7 @@ def create_layout(
     rows, cols = (int(n) for n in geobox.shape)
     n_features = groups[-1][2]
     side = min(side, max(rows, cols))
-    shared: dict[str, Any] = {"compressors": ZstdCodec(level=3), "fill_value": float("nan")}
+    shared: dict[str, Any] = {"compressors": ZstdCodec(level=3, checksum=True), "fill_value": float("nan")}
     located = {"grid_mapping": "spatial_ref", "coordinates": "spatial_ref"}
     group.create_array(
         "features",

@@ -126,7 +126,7 @@ def _settle(
     if not backbone.uses_torch:
         embedder = backbone.load(settings.descriptor, settings.input_size)
         embedder.features(patches)
-        batch = settings.batch or kept.get("batch", 256)
+        batch = settings.batch or kept.get("batch", 32)
         return "cpu", "fp64", batch, float("nan"), embedder
     from terrapatch.backbones.precision import choose_device, choose_precision, default_batch
 

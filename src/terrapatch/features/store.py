@@ -127,9 +127,9 @@ class StoreWriter:
         with writing(self.path):
             self._features[block.rows, block.cols, :] = stored
             self._valid[block.rows, block.cols] = valid
-            for name in ("features", "valid"):
-                for file in self._chunk_folder(name, block).glob("*"):
-                    flush(file)
+            for chunk in self._chunks(block):
+                if chunk.exists():  # a chunk of empty cells is not stored
+                    flush(chunk)
             self._mark(block).touch()
 
     def finish(self, blocks: Sequence[CellBlock]) -> None:
@@ -198,9 +198,12 @@ class StoreWriter:
     def _mark(self, block: CellBlock) -> Path:
         return self.part / MARKS / f"{block.index[0]}.{block.index[1]}"
 
-    def _chunk_folder(self, name: str, block: CellBlock) -> Path:
-        folder = self.part / name / "c" / str(block.index[0])
-        return folder / str(block.index[1]) if name == "features" else folder
+    def _chunks(self, block: CellBlock) -> list[Path]:
+        row, col = map(str, block.index)
+        return [
+            self.part / "features" / "c" / row / col / "0",
+            self.part / "valid" / "c" / row / col,
+        ]
 
     def _unlock(self) -> None:
         if self._lock is not None:

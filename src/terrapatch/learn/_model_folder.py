@@ -67,8 +67,9 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
 def _read_json(folder: Path) -> dict[str, Any]:
     path = folder / MODEL
+    text = _bytes(path)
     try:
-        content = json.loads(_bytes(path))
+        content = json.loads(text)
     except (ValueError, RecursionError) as fault:
         raise _damaged(path, "it is not whole JSON") from fault
     if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Rows = list[tuple[str, str]]
@@ -42,8 +42,8 @@ def about_model(description: Plain) -> Rows:
     sizes = [int(n) for n in description["counts"]]
     return [
         ("clusters", _clusters(description)),
-        ("scaling", f"{description['scaling']}, fitted to the same cells"),
-        ("sizes", f"{_names([f'{n:,}' for n in sizes])} cells, the largest first"),
+        ("scaling", f"{description['scaling']}, fitted with the clusters"),
+        ("sizes", f"{_names([f'{n:,}' for n in sizes])} cells where it was fitted"),
         ("features", _descriptor(space, description["n_features"])),
         (
             "backbone",
@@ -117,12 +117,13 @@ def _nodata(scene: Plain) -> str:
     values = list(dict.fromkeys(v for v in scene["nodata"] if v is not None))
     if not values:
         return "no value means nodata"
-    return f"{_names([f'{v:g}' if isinstance(v, float) else str(v) for v in values])} in {scene['nodata_rule']}"
+    numbers = [f"{v:.10g}" if isinstance(v, float) else str(v) for v in values]
+    return f"{' or '.join(numbers)} in {scene['nodata_rule']}"
 
 
 def _grid(grid: Plain, scene: Plain) -> str:
     rows, cols = grid["shape"]
-    metres = _metres(grid, scene)
+    metres = _metres(scene)
     text = f"{_pixels(grid['size_px'])} px{metres(grid['size_px'])}"
     text += f", one every {_pixels(grid['stride_px'])} px{metres(grid['stride_px'])}"
     asked = [t for t in (grid["size"], grid["stride"]) if not t.endswith("px")]
@@ -131,7 +132,7 @@ def _grid(grid: Plain, scene: Plain) -> str:
     return f"{text}; {rows} x {cols} cells, patches {_EDGES.get(grid['edge'], grid['edge'])}"
 
 
-def _metres(grid: Plain, scene: Plain) -> Any:
+def _metres(scene: Plain) -> Callable[[Sequence[int]], str]:
     """Return a function that says how long a number of pixels is on the ground."""
     from affine import Affine
     from odc.geo.geobox import GeoBox

@@ -23,9 +23,10 @@ def rows(seen: Look) -> list[tuple[str, str]]:
     ]
     if seen.taken:
         pairs.append(("taken", seen.taken))
+    units = [("units", _units(seen))] if seen.units or seen.suggestions else []
     if seen.obstacle:
-        return [*pairs, ("in the way", seen.obstacle)]
-    return [*pairs, ("shown", _shown(seen)), ("units", _units(seen))]
+        return [*pairs, *units, ("in the way", seen.obstacle)]
+    return [*pairs, ("picture", _shown(seen)), *units]
 
 
 def _format(seen: Look) -> str:
@@ -46,7 +47,12 @@ def _pixel(seen: Look) -> str:
 
 def _pair(height_width: tuple[float, float]) -> str:
     height, width = height_width
-    return f"{width:.4g} x {height:.4g}"
+    return f"{_number(width)} x {_number(height)}"
+
+
+def _number(value: float) -> str:
+    """Write a number in about four digits, never with an exponent that hides its size."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _bands(bands: tuple[BandFacts, ...]) -> list[str]:
@@ -54,9 +60,9 @@ def _bands(bands: tuple[BandFacts, ...]) -> list[str]:
     for band in bands[:MOST_BANDS]:
         text = f"{band.number} {band.name or 'without a name'}, {band.dtype}"
         if band.nodata is not None:
-            text += f", nodata {band.nodata:g}"
+            text += f", nodata {band.nodata:.10g}"
         if band.low is not None and band.high is not None:
-            text += f", mostly {band.low:g} to {band.high:g}"
+            text += f", mostly {_number(band.low)} to {_number(band.high)}"
         lines.append(text)
     if len(bands) > MOST_BANDS:
         lines.append(f"… {len(bands)} in all")
@@ -80,10 +86,11 @@ def _shown(seen: Look) -> str:
     if seen.shown is None:
         return (
             "which bands are red, green and blue is not known; choose three with --bands "
-            "(the numbers below are a guess)"
+            "(those below are a guess)"
         )
     names = {band.number: band.name for band in seen.bands}
-    return "bands " + ", ".join(f"{n} {names[n]}".strip() for n in seen.shown) + " as a picture"
+    chosen = ", ".join(f"{n} {names[n]}".strip() for n in seen.shown)
+    return f"bands {chosen} are taken as red, green and blue"
 
 
 def _units(seen: Look) -> str:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from terrapatch.errors import MapError, RecipeError, StoreError
+from terrapatch.errors import MapError, RecipeError
 from terrapatch.studies._explain_words import about_features, about_legend, about_model
+
+__all__ = ["Explanation", "explain"]
 
 Rows = list[tuple[str, str]]
 
@@ -21,8 +23,8 @@ class Explanation:
 
     Attributes:
         path: What was asked about.
-        kind: ``class map``, ``value map``, ``feature raster``, ``STAC item``,
-            ``feature store``, ``cluster folder`` or ``cluster model``.
+        kind: ``class map``, ``value map``, ``feature raster``, ``feature table``,
+            ``STAC item``, ``feature store``, ``cluster folder`` or ``cluster model``.
         what: One line that says what it is.
         rows: Names and values in words, in order.
         recipe: The recipe as plain data.
@@ -39,8 +41,8 @@ def explain(path: str | os.PathLike[str]) -> Explanation:
     """Say how a map, a STAC item, a feature store, a cluster folder or a model was made.
 
     Args:
-        path: A ``.tif`` of ours, the ``.json`` beside it, a ``.zarr`` store, a folder
-            written by ``cluster``, or a model folder.
+        path: A ``.tif`` of ours, the ``.json`` beside it, a ``.zarr`` store or a table
+            exported from it, a folder written by ``cluster``, or a model folder.
 
     Returns:
         The explanation.
@@ -52,11 +54,13 @@ def explain(path: str | os.PathLike[str]) -> Explanation:
     """
     path = Path(path)
     if not path.exists() and not path.with_name(f"{path.name}.part").exists():
-        raise RecipeError(f"there is no {path}; check the path")
+        raise RecipeError(f"there is no file or folder {path}; check the path")
     if path.is_dir() or not path.exists():
         return _folder(path)
     if path.suffix.lower() in (".tif", ".tiff"):
         return _raster(path)
+    if path.suffix.lower() in (".parquet", ".geoparquet"):
+        return _table(path)
     if path.name == "model.json":
         return _model(path.parent)
     if path.suffix.lower() == ".json":
@@ -72,7 +76,9 @@ def _folder(path: Path) -> Explanation:
         inner = _raster(path / "clusters.tif")
         holds = ", ".join(sorted(p.name for p in path.iterdir() if not p.name.startswith(".")))
         what = f"a folder of clusters; its map is {inner.what}"
-        return Explanation(path, "cluster folder", what, [*inner.rows, ("holds", holds)], inner.recipe)
+        return Explanation(
+            path, "cluster folder", what, [*inner.rows, ("holds", holds)], inner.recipe
+        )
     if (path / "model.json").exists():
         return _model(path)
     if (path / "zarr.json").exists() or not path.exists() or path.suffix == ".zarr":
@@ -127,6 +133,25 @@ def _raster(path: Path) -> Explanation:
         kind, what = "feature raster", f"a raster of {count:,} features, {grid} of {dtype}"
     rows = [*_title(tags.get("TERRAPATCH_TITLE")), *about_legend(legend), *_recipe_rows(recipe)]
     return Explanation(path, kind, what, rows, recipe)
+
+
+def _table(path: Path) -> Explanation:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+    except pyarrow.ArrowInvalid as fault:
+        raise RecipeError(f"{path} is not a whole Parquet file; export it again") from fault
+    metadata = file.schema_arrow.metadata or {}
+    if b"terrapatch" not in metadata:
+        raise RecipeError(
+            f"{path} was not exported by Terrapatch, so its recipe is not known; "
+            "give a table made by terrapatch export"
+        )
+    recipe = _object(metadata[b"terrapatch"].decode(), f"the recipe in {path}")
+    what = f"a table of features, {file.metadata.num_rows:,} cells"
+    return Explanation(path, "feature table", what, about_features(recipe), recipe)
 
 
 def _item(path: Path) -> Explanation:
@@ -186,6 +211,3 @@ def _object(text: str, where: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise RecipeError(f"{where} is JSON of another kind; give what Terrapatch wrote")
     return data
-
-
-__all__ = ["Explanation", "StoreError", "explain"]

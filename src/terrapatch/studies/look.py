@@ -5,45 +5,28 @@ from __future__ import annotations
 import math
 import os
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
-from odc.geo.geobox import GeoBox
+from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
 
 from terrapatch.errors import BandError, CorruptBlockError, SceneError
-from terrapatch.grid import Ground, ground_resolution
+from terrapatch.grid import Ground
 from terrapatch.scene import Scene, open_raster
+from terrapatch.studies._look_file import BandFacts, file_facts
 from terrapatch.units import Sample, suggest
+
+__all__ = ["BandFacts", "Look", "look", "patch_size"]
 
 # A patch of 60 m shows a few houses and the street between them; where pixels are too
 # large for that, 32 of them make a patch.
 PATCH_METRES = 60.0
 PATCH_PIXELS = 32
-
-
-@dataclass(frozen=True)
-class BandFacts:
-    """What is known of one band.
-
-    Attributes:
-        number: Counted from 1.
-        name: Its description, or its colour.
-        dtype: Type of its values.
-        nodata: Its nodata value, ``None`` where there is none.
-        low: 2nd percentile of a thinned sample of valid values.
-        high: 98th percentile, likewise.
-    """
-
-    number: int
-    name: str
-    dtype: str
-    nodata: float | None
-    low: float | None = None
-    high: float | None = None
+MOST_RANGES = 16
 
 
 @dataclass(frozen=True)
@@ -124,129 +107,105 @@ def look(source: str | os.PathLike[str], *, nodata: float | None = None) -> Look
     with open_raster(path) as src:
         if src.count == 0:
             Scene.open(path)
-        facts = _file_facts(src, path)
-        grid = GeoBox(src.shape, src.transform, src.crs)
-        facts["ground"] = _ground(src, grid)
+        facts = file_facts(src, path)
     try:
         scene = Scene.open(path, nodata=nodata)
-        return _with_scene(facts, scene, _pair(facts["ground"]), nodata)
+        return _usable(facts, scene, nodata)
     except SceneError as fault:
-        return Look(**facts, valid=_valid_share(path), obstacle=str(fault))
+        return _refused(facts, str(fault), nodata)
 
 
-def _file_facts(src: rasterio.DatasetReader, path: str) -> dict[str, Any]:
-    crs = src.crs
-    transform = src.transform
-    bands = tuple(
-        BandFacts(i, src.descriptions[i - 1] or src.colorinterp[i - 1].name, dtype, nodata)
-        for i, dtype, nodata in zip(src.indexes, src.dtypes, src.nodatavals, strict=True)
-    )
-    compression = src.compression.value.lower() if src.compression else "not compressed"
-    return {
-        "path": path,
-        "driver": src.driver,
-        "height": src.height,
-        "width": src.width,
-        "crs": None if crs is None else _crs_name(crs),
-        "pixel": (
-            math.hypot(transform.b, transform.e),
-            math.hypot(transform.a, transform.d),
-        ),
-        "pixel_unit": None if crs is None else _unit(crs),
-        "bands": bands,
-        "mask": _mask(src),
-        "blocks": tuple(src.block_shapes[0]),
-        "compression": compression,
-        "overviews": tuple(src.overviews(1)),
-    }
-
-
-def _crs_name(crs: Any) -> str:
-    import pyproj
-    from pyproj.exceptions import CRSError
-
-    try:
-        name = pyproj.CRS.from_wkt(crs.to_wkt()).name
-    except CRSError:
-        name = "a CRS PROJ does not know"
-    code = crs.to_epsg()
-    return f"EPSG:{code} ({name})" if code else f"{name} (no EPSG code)"
-
-
-def _unit(crs: Any) -> str:
-    if crs.is_geographic:
-        return "degrees"
-    return {"metre": "m", "meter": "m"}.get(str(crs.linear_units), str(crs.linear_units))
-
-
-def _mask(src: rasterio.DatasetReader) -> str:
-    flags = src.mask_flag_enums[0]
-    names = {flag.name for flag in flags}
-    if "alpha" in names:
-        return "an alpha band"
-    if "per_dataset" in names:
-        return "a mask of its own"
-    if "nodata" in names:
-        return "nodata values"
-    floats = any(np.dtype(d).kind == "f" for d in src.dtypes)
-    return "every finite value is valid" if floats else "every pixel is valid"
-
-
-def _ground(src: rasterio.DatasetReader, grid: GeoBox) -> tuple[float, float] | None:
-    from pyproj.exceptions import ProjError
-
-    if src.crs is None or src.transform.is_identity:
-        return None
-    try:
-        ground = ground_resolution(grid)
-    except ProjError:
-        return None
-    return None if ground is None else (ground.y, ground.x)
-
-
-def _pair(ground: tuple[float, float] | None) -> Ground | None:
-    return None if ground is None else Ground(*ground)
-
-
-def _with_scene(
-    facts: dict[str, Any], scene: Scene, ground: Ground | None, nodata: float | None
-) -> Look:
-    """Add what only the pixels of a scene that can be used tell."""
-    facts = {**facts, "taken": scene.datetime}
+def _usable(facts: dict[str, Any], scene: Scene, nodata: float | None) -> Look:
+    """Add what the pixels of a scene that can be used tell."""
+    facts["taken"] = scene.datetime
     if facts["mask"].startswith("every") and any(v is not None for v in scene.band_nodata):
         facts["mask"] = "nodata values"
+    shown = _shown(scene)
+    picture = scene.with_bands(shown or _guess(scene))
     try:
-        sample = scene.sample()
+        sample = picture.sample()
     except CorruptBlockError as fault:
         return Look(**facts, obstacle=str(fault))
-    size = min(sample_side(scene.shape)[0], scene.shape[0]) * sample_side(scene.shape)[1]
-    valid = sample.values[0].size / size
-    ranges = dict(zip(scene.bands, map(_range, sample.values), strict=True))
-    facts["bands"] = tuple(
-        BandFacts(b.number, b.name, b.dtype, scene.band_nodata[b.number - 1], *ranges[b.number])
-        if b.number in ranges
-        else b
-        for b in facts["bands"]
-    )
+    valid = sample.values[0].size / math.prod(sample_shape(scene.shape))
+    facts["bands"] = _with_ranges(facts["path"], facts["bands"], nodata)
     if valid == 0:
         text = (
-            f"{scene.name} shows no valid pixel: all of its sample is nodata, masked or not a "
-            "number; check its nodata value"
+            f"{scene.name} shows no valid pixel in band {', '.join(map(str, picture.bands))}: all "
+            "of a thinned sample is nodata, masked or not a number; check its nodata value, or "
+            "choose other bands"
         )
         return Look(**facts, valid=0.0, obstacle=text)
-    try:
-        shown: tuple[int, ...] | None = scene.for_channels(3).bands
-    except BandError:
-        shown = None
     units = None if scene.units is None else scene.units.text
-    suggestions = () if units else tuple(suggest(scene.dtype, _of(sample, scene, shown)))
-    command = _command(facts["path"], scene, shown, suggestions, ground, nodata)
+    suggestions = () if units else tuple(suggest(scene.dtype, sample))
+    command = _command(facts, scene, shown, suggestions, nodata)
     return Look(
         **facts, valid=valid, units=units, suggestions=suggestions, shown=shown, command=command
     )
 
 
-def sample_side(shape: tuple[int, int]) -> tuple[int, int]:
+def _refused(facts: dict[str, Any], obstacle: str, nodata: float | None) -> Look:
+    """Add what the pixels of a raster that is refused tell, as far as they can be read."""
+    first, path = facts["bands"][0], facts["path"]
+    if first.name == "palette" or np.dtype(first.dtype).kind not in "iuf":
+        return Look(**facts, obstacle=obstacle)
+    try:
+        with open_raster(path) as src:
+            shape = sample_shape(src.shape)
+            valid = float((src.dataset_mask(out_shape=shape) != 0).mean())
+            values = _band_values(src, 1, nodata)
+            sample = Sample((values,), (float(src.scales[0]),), (float(src.offsets[0]),))
+    except (RasterioIOError, SceneError):
+        return Look(**facts, obstacle=obstacle)
+    facts["bands"] = _with_ranges(path, facts["bands"], nodata)
+    known = first.dtype == "uint8"
+    return Look(
+        **facts,
+        valid=valid,
+        units="uint8" if known else None,
+        suggestions=tuple(suggest(first.dtype, sample)) if values.size and not known else (),
+        obstacle=obstacle,
+    )
+
+
+def _with_ranges(
+    path: str, bands: tuple[BandFacts, ...], nodata: float | None
+) -> tuple[BandFacts, ...]:
+    """Add to the first bands where most of their values lie, each by its own validity."""
+    found = []
+    with open_raster(path) as src:
+        for band in bands:
+            known = band if nodata is None else replace(band, nodata=nodata)
+            if band.number <= MOST_RANGES and np.dtype(band.dtype).kind in "iuf":
+                values = _band_values(src, band.number, nodata)
+                if values.size:
+                    low, high = (float(v) for v in np.percentile(values, [2, 98]))
+                    known = replace(known, low=low, high=high)
+            found.append(known)
+    return tuple(found)
+
+
+def _band_values(
+    src: rasterio.DatasetReader, band: int, nodata: float | None
+) -> NDArray[np.float64]:
+    """Read a thinned sample of the valid values of one band; nothing where it is damaged."""
+    shape = sample_shape(src.shape)
+    try:
+        values = src.read(band, out_shape=shape).astype(np.float64)
+        valid = src.read_masks(band, out_shape=shape) != 0
+    except RasterioIOError:
+        return np.empty(0)
+    kept: NDArray[np.float64] = values[valid & np.isfinite(values)]
+    return kept if nodata is None else kept[kept != nodata]
+
+
+def _shown(scene: Scene) -> tuple[int, ...] | None:
+    try:
+        return scene.for_channels(3).bands
+    except BandError:
+        return None
+
+
+def sample_shape(shape: tuple[int, int]) -> tuple[int, int]:
     """Return rows and columns of the thinned sample of a scene of this shape."""
     from terrapatch.reading import SAMPLE_SIDE
 
@@ -254,46 +213,19 @@ def sample_side(shape: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(shape[0] / shrink)), max(1, round(shape[1] / shrink))
 
 
-def _range(values: Any) -> tuple[float | None, float | None]:
-    if not values.size:
-        return None, None
-    low, high = np.percentile(values, [2, 98])
-    return float(low), float(high)
-
-
-def _of(sample: Sample, scene: Scene, shown: tuple[int, ...] | None) -> Sample:
-    """Return the sample of the bands that would be shown, or of the first three."""
-    wanted = [scene.bands.index(b) for b in shown or _guess(scene) if b in scene.bands]
-    return Sample(
-        tuple(sample.values[i] for i in wanted),
-        tuple(sample.scales[i] for i in wanted),
-        tuple(sample.offsets[i] for i in wanted),
-    )
-
-
 def _guess(scene: Scene) -> tuple[int, ...]:
     return scene.bands[:3] if len(scene.bands) >= 3 else (scene.bands[0],) * 3
 
 
-def _valid_share(path: str) -> float | None:
-    """Measure how much of a raster that is refused would be valid."""
-    try:
-        with open_raster(path) as src:
-            mask = src.dataset_mask(out_shape=sample_side(src.shape))
-    except (RasterioIOError, SceneError):
-        return None
-    return float((mask != 0).mean())
-
-
 def _command(
-    path: str,
+    facts: dict[str, Any],
     scene: Scene,
     shown: tuple[int, ...] | None,
     suggestions: tuple[str, ...],
-    ground: Ground | None,
     nodata: float | None,
 ) -> str:
-    size = patch_size(scene.shape, ground)
+    path, ground = facts["path"], facts["ground"]
+    size = patch_size(scene.shape, None if ground is None else Ground(*ground))
     stem = Path(path.rstrip("/")).stem or "features"
     words = ["terrapatch", "embed", path, "-o", f"{stem}.zarr", "--size", size, "--stride", size]
     if shown is None:
@@ -321,4 +253,5 @@ def patch_size(shape: tuple[int, int], ground: Ground | None) -> str:
         return str(min(PATCH_PIXELS, *shape))
     metres = max(PATCH_METRES, PATCH_PIXELS * max(ground.y, ground.x))
     step = 10 ** math.floor(math.log10(metres))
-    return f"{math.ceil(round(metres / step, 6) * 2) / 2 * step:g}m"
+    length = math.ceil(round(metres / step, 6) * 2) / 2 * step
+    return f"{length / 1000:.0f}km" if length >= 10_000 else f"{length:.0f}m"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from terrapatch.bands import BandChoice
 from terrapatch.errors import OutputError
 from terrapatch.features.engine import Progress
 from terrapatch.features.exports.arrays import to_npy, to_npz
@@ -61,7 +62,7 @@ def export(
     path: str | os.PathLike[str],
     kind: str | None = None,
     *,
-    bands: str | int | list[str | int] | None = None,
+    bands: BandChoice | None = None,
     dtype: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,

@@ -80,6 +80,14 @@ def _write_faults(path: Path) -> Iterator[None]:
         ) from fault
 
 
+def lost(path: Path) -> OutputError:
+    """Return the error of a file that reads back differently: GDAL may only log a full disk."""
+    return OutputError(
+        f"cannot write {path}: what came to the disk is not what was written; free some space, "
+        "or write to another disk"
+    )
+
+
 @contextmanager
 def ungeoreferenced() -> Iterator[None]:
     """Say nothing of rasters without a georeference: they are meant to have none."""

@@ -123,7 +123,7 @@ def _write_rows(
     header = {"descr": kind.str, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
     start, width = file.tell(), features.n_features * kind.itemsize
-    place = np.cumsum(wanted.ravel()).reshape(wanted.shape) - wanted
+    place: npt.NDArray[np.int64] = np.cumsum(wanted.ravel()).reshape(wanted.shape) - wanted
     for block, _ in common.blocks(features, "export", progress):
         stored = common.cast(block.values, dtype, features).astype(kind, copy=False)
         chosen = wanted[block.rows, block.cols]

@@ -75,7 +75,7 @@ def to_geotiff(
                 values = np.moveaxis(features.read(*window.toslices())[..., chosen], -1, 0)
                 values = np.ascontiguousarray(values)
                 file.write(values, window=window)
-                sums.append(zlib.crc32(values))
+                sums.append(zlib.crc32(values.data))
                 done += window.width * window.height
                 if progress is not None:
                     progress("export", done, total)
@@ -154,8 +154,5 @@ def _verify(part: Path, path: Path, side: int, sums: list[int]) -> None:
     """Read the file once more, since GDAL may report a full disk only in its log."""
     with rasterio.open(part) as file:
         for window, wanted in zip(_windows(file.shape, side), sums, strict=True):
-            if zlib.crc32(np.ascontiguousarray(file.read(window=window))) != wanted:
-                raise OutputError(
-                    f"cannot write {path}: what came to the disk is not what was written; "
-                    "free some space, or write to another disk"
-                )
+            if zlib.crc32(np.ascontiguousarray(file.read(window=window)).data) != wanted:
+                raise common.lost(path)

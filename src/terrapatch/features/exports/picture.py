@@ -13,7 +13,6 @@ import rasterio
 from rasterio.enums import ColorInterp
 from threadpoolctl import threadpool_limits
 
-from terrapatch.errors import OutputError
 from terrapatch.features.engine import Progress
 from terrapatch.features.exports import _common as common
 from terrapatch.features.exports._components import Components, fit
@@ -132,7 +131,4 @@ def _write(
             file.write(colours)
         with rasterio.open(part) as file:
             if not np.array_equal(file.read(), colours):
-                raise OutputError(
-                    f"cannot write {path}: what came to the disk is not what was written; "
-                    "free some space, or write to another disk"
-                )
+                raise common.lost(path)
