@@ -23,10 +23,10 @@ DECLARED = {
 }
 INTRO = """# How awkward rasters fare
 
-Seventeen rasters named by their quirk, each through `info`, `embed --size 32` and `cluster -k 4`, as they
-are and then, where that is refused for want of a declaration, with what a person would declare.
-Written by `docs/make_tricky_table.py`; every sentence is what the command printed, and every
-refusal left with exit code 2 and nothing on the disk.
+Seventeen rasters named by their quirk, each through `info`, `embed --size 32` and `cluster -k 4`,
+as they are and then, where that is refused for want of a declaration, with what a person would
+declare. Written by `docs/make_tricky_table.py`; every sentence is what the command printed, and
+every refusal left with exit code 2 and nothing on the disk.
 
 | raster | info | declared | embed | cluster |
 |---|---|---|---|---|

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from terrapatch.errors import TerrapatchError
     from terrapatch.features import FeatureRaster, embed
+    from terrapatch.features.exports import export
     from terrapatch.grid import PatchGrid
     from terrapatch.learn import ClusterModel, Clusters, fit_clusters
     from terrapatch.legend import Legend
     from terrapatch.maps import ClassMap, ValueMap
     from terrapatch.scene import Scene
+    from terrapatch.studies.demo import demo
+    from terrapatch.studies.explain import explain
+    from terrapatch.studies.look import info
     from terrapatch.studies.settlements import cluster
 
 __version__ = "0.1.0"
@@ -27,12 +31,16 @@ _HOMES = {
     "PatchGrid": "terrapatch.grid",
     "ClusterModel": "terrapatch.learn",
     "Clusters": "terrapatch.learn",
+    "explain": "terrapatch.studies.explain",
+    "export": "terrapatch.features.exports",
     "fit_clusters": "terrapatch.learn",
+    "info": "terrapatch.studies.look",
     "Legend": "terrapatch.legend",
     "ClassMap": "terrapatch.maps",
     "ValueMap": "terrapatch.maps",
     "Scene": "terrapatch.scene",
     "cluster": "terrapatch.studies.settlements",
+    "demo": "terrapatch.studies.demo",
 }
 
 __all__ = [
@@ -47,8 +55,12 @@ __all__ = [
     "ValueMap",
     "__version__",
     "cluster",
+    "demo",
     "embed",
+    "explain",
+    "export",
     "fit_clusters",
+    "info",
 ]
 
 

@@ -13,7 +13,8 @@ from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
 from terrapatch.errors import CorruptBlockError
-from terrapatch.scene import ArraySource, Scene, open_raster
+from terrapatch.opening import open_raster
+from terrapatch.scene import ArraySource, Scene
 from terrapatch.units import Sample
 
 Pixels = npt.NDArray[Any]

@@ -109,7 +109,7 @@ class Trap:
 def test_loading_never_runs_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"weight": Trap()}, "zip.pth")
-    Path("plain.pth").write_bytes(pickle.dumps({"weight": Trap()}))
+    Path("plain.pth").write_bytes(pickle.dumps({"weight": Trap()}, protocol=2))
     Path("noise.pth").write_bytes(b"no weights at all")
     Path("empty.pth").write_bytes(b"")
     for name in ("zip.pth", "plain.pth", "noise.pth", "empty.pth"):

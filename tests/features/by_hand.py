@@ -18,7 +18,7 @@ Pair = tuple[int, int]
 
 
 def whole(path: Path, units: Pair | None = None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return the pixels of three bands in 0–255 and where they are valid (by GDAL's own mask, and NaN)."""
+    """Return three bands in 0–255 and where they are valid (by GDAL's own mask, and NaN)."""
     with rasterio.open(path) as raster:
         pixels, valid = raster.read([1, 2, 3]), raster.dataset_mask() > 0
     valid &= np.isfinite(pixels).all(axis=0)

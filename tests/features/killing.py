@@ -3,9 +3,9 @@
 ``python killing.py run ARGS.json`` says "ready" once everything is imported and embeds.
 
 ``python killing.py everywhere ARGS.json`` does so again and again in forked processes, killing
-each with SIGKILL at one step more: just before the 1st, 2nd, 3rd … thing it does to a file or
-folder of the store. After every kill it looks at what is there, has the run gone on with, and
-compares the store with the reference, byte by byte.
+each with SIGKILL some steps later: just before the 1st, 2nd, 3rd … thing it does to a file or
+folder of the store (or every so many, as the job says). After every kill it looks at what is
+there, has the run gone on with, and compares the store with the reference, byte by byte.
 """
 
 from __future__ import annotations
@@ -72,30 +72,30 @@ def everywhere(job: dict[str, Any]) -> None:
     """Kill a run at every step; see the module's text."""
     out, reference = Path(job["out"]), files(Path(job["reference"]))
     old = files(Path(job["old"])) if "old" in job else None
-    kills, unnamed = 0, 0
+    kills, unnamed, step = 0, 0, 1
     while True:
         for leftover in (*out.parent.glob(f"{out.name}*"), *out.parent.glob(f".{out.name}*")):
             shutil.rmtree(leftover)
         if old is not None:
             shutil.copytree(job["old"], out)
-        if not in_a_fork(job, kills + 1):
+        if not in_a_fork(job, step):
             break
         kills += 1
         if out.exists():
             found = files(out)
             if found not in (old, reference):
-                raise SystemExit(
-                    f"killed at step {kills}: a store with its final name is not whole"
-                )
+                raise SystemExit(f"killed at step {step}: a store with its final name is not whole")
         elif old is not None:
             unnamed += 1
-        if in_a_fork(job | {"options": job["options"] | {"overwrite": out.exists()}}, None):
+        replacing = {"overwrite": old is not None or out.exists()}
+        if in_a_fork(job | {"options": job["options"] | replacing}, None):
             raise SystemExit("the run that goes on was killed")
         if files(out) != reference:
-            raise SystemExit(f"killed at step {kills}: other bytes after going on")
+            raise SystemExit(f"killed at step {step}: other bytes after going on")
         names = sorted(p.name for p in out.parent.iterdir() if out.name in p.name)
         if names != [out.name]:
-            raise SystemExit(f"killed at step {kills}: left behind {names}")
+            raise SystemExit(f"killed at step {step}: left behind {names}")
+        step += job["every"]
     sys.stdout.write(json.dumps({"kills": kills, "unnamed": unnamed}))
 
 

@@ -15,14 +15,14 @@ from odc.geo.geobox import GeoBox
 
 from terrapatch.errors import SceneError, SceneNotFoundError
 from terrapatch.grid import Ground, PatchGrid
-from terrapatch.studies.look import look, patch_size, sample_shape
+from terrapatch.studies.look import info, patch_size, sample_shape
 
 Make = Callable[..., Path]
 
 
 def test_facts(make_raster: Make) -> None:
     path = make_raster("s.tif", bands=2, dtype="int16", nodata=-5, descriptions=["a", ""])
-    seen = look(path)
+    seen = info(path)
     assert (seen.driver, seen.height, seen.width) == ("GTiff", 64, 64)
     assert [(b.number, b.name, b.dtype, b.nodata) for b in seen.bands] == [
         (1, "a", "int16", -5),
@@ -42,7 +42,7 @@ def test_ranges_are_of_valid_values_band_by_band(make_raster: Make) -> None:
         out[1] = 0
         return out
 
-    first, empty, third = look(make_raster("s.tif", nodata=0, values=values)).bands
+    first, empty, third = info(make_raster("s.tif", nodata=0, values=values)).bands
     assert (first.low, first.high) == (third.low, third.high) == (50, 50)
     assert (empty.low, empty.high) == (None, None)
 
@@ -55,7 +55,7 @@ def test_many_bands_of_which_some_are_empty(make_raster: Make) -> None:
         out[20:] = 0
         return out
 
-    seen = look(make_raster("s.tif", bands=30, dtype="int16", nodata=0, values=values))
+    seen = info(make_raster("s.tif", bands=30, dtype="int16", nodata=0, values=values))
     assert seen.valid == 0.75
     assert seen.command is not None
     assert dict(seen.rows())["bands"].splitlines()[-1] == "… 30 in all"
@@ -63,20 +63,20 @@ def test_many_bands_of_which_some_are_empty(make_raster: Make) -> None:
 
 def test_degrees_and_feet(make_raster: Make) -> None:
     path = make_raster("d.tif", crs="EPSG:4326", transform=Affine(0.001, 0, 12, 0, -0.001, 60))
-    seen = look(path)
+    seen = info(path)
     assert seen.pixel_unit == "degrees"
     assert seen.ground == pytest.approx((111.4, 55.8), rel=1e-2)
-    seen = look(make_raster("f.tif", crs="EPSG:2263"))
+    seen = info(make_raster("f.tif", crs="EPSG:2263"))
     assert seen.pixel_unit is not None
     assert "foot" in seen.pixel_unit.lower()
 
 
 def test_what_cannot_be_looked_at(tmp_path: Path) -> None:
     with pytest.raises(SceneNotFoundError):
-        look(tmp_path / "none.tif")
+        info(tmp_path / "none.tif")
     (tmp_path / "empty.vrt").write_text('<VRTDataset rasterXSize="8" rasterYSize="8"/>')
     with pytest.raises(SceneError):
-        look(tmp_path / "empty.vrt")
+        info(tmp_path / "empty.vrt")
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,7 @@ def test_model_gives_the_same_ids_and_refuses_other_features(
     first = cluster(store, tmp_path / "a", k=4, seed=0)
     again = cluster(store, tmp_path / "b", model=tmp_path / "a")
     assert np.array_equal(first.clusters.labels, again.clusters.labels)
-    other = tp.embed(
-        make_raster("other.tif"), tmp_path / "o.zarr", size=16, backbone="imagestats"
-    )
+    other = tp.embed(make_raster("other.tif"), tmp_path / "o.zarr", size=16, backbone="imagestats")
     with pytest.raises(RecipeError, match="patch size: the features have 16px"):
         cluster(other, tmp_path / "c", model=tmp_path / "a")
     assert not (tmp_path / "c").exists()

@@ -39,6 +39,8 @@ class Choice:
 
     def describe(self) -> str:
         """Say in one line what was measured and chosen."""
+        if len(self.rates) == 1:
+            return f"{self.precision} ({self.rates[self.precision]:.0f} patches a second)"
         tried = "; ".join(
             f"{name} {rate:.0f}/s, cosine to fp32 {self.agreements[name]:.4f}"
             if name != "fp32"

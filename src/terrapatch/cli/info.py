@@ -16,7 +16,7 @@ def info(
 ) -> None:
     """Show a raster: grid, bands, nodata, values, and the command that embeds it."""
     with speaking(as_json, quiet, debug) as voice:
-        from terrapatch.studies.look import look
+        from terrapatch.studies.look import info as look
 
         seen = look(scene, nodata=nodata)
         voice.show(words.facts(seen.rows()))

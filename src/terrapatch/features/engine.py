@@ -16,6 +16,7 @@ import numpy.typing as npt
 from terrapatch.backbones import DEFAULT, get_backbone
 from terrapatch.bands import BandChoice
 from terrapatch.errors import BackboneError, RecipeError
+from terrapatch.features._memory import trim
 from terrapatch.features.layout import DTYPES
 from terrapatch.features.plan import Plan, Settings, make_plan, nonempty
 from terrapatch.features.raster import FeatureRaster
@@ -234,6 +235,7 @@ def run(
                     written.result()
                 written = pool.submit(writer.write, block.block, values, block.share)
                 del block, values
+                trim()
             if written is not None:
                 written.result()
         writer.finish(plan.blocks)

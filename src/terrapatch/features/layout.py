@@ -57,7 +57,10 @@ def create_layout(
     rows, cols = (int(n) for n in geobox.shape)
     n_features = groups[-1][2]
     side = min(side, max(rows, cols))
-    shared: dict[str, Any] = {"compressors": ZstdCodec(level=3, checksum=True), "fill_value": float("nan")}
+    shared: dict[str, Any] = {
+        "compressors": ZstdCodec(level=3, checksum=True),
+        "fill_value": float("nan"),
+    }
     located = {"grid_mapping": "spatial_ref", "coordinates": "spatial_ref"}
     group.create_array(
         "features",
@@ -79,7 +82,10 @@ def create_layout(
     )
     _create_coordinates(group, geobox)
     layers: list[Any] = [{"layer": n, "start": a, "stop": b} for n, a, b in groups]
-    group.attrs.update({"Conventions": "CF-1.11", "terrapatch": recipe.as_dict(), "layers": layers})
+    # One write for all of them: `group.attrs.update` would make one for each.
+    group.update_attributes(
+        {"Conventions": "CF-1.11", "terrapatch": recipe.as_dict(), "layers": layers}
+    )
 
 
 def _create_coordinates(group: Any, geobox: GeoBox) -> None:
@@ -113,9 +119,20 @@ def opened(path: Path) -> Any:
     """Open a finished store's Zarr group for reading.
 
     Raises:
-        StoreError: If there is none, it is unfinished, or it is not ours.
+        StoreError: If there is none, it is unfinished, not ours, or not readable.
         RecipeError: If it has another version of the layout.
     """
+    try:
+        _refuse_unfinished(path)
+        recipe_in(path)
+        return zarr.open_group(path, mode="r")
+    except PermissionError as fault:
+        raise StoreError(
+            f"{path} is not readable for you; ask its owner for the right to read it"
+        ) from fault
+
+
+def _refuse_unfinished(path: Path) -> None:
     begun = path if path.exists() else part_of(path)
     if (begun / MARKS).exists():
         raise StoreError(
@@ -124,8 +141,6 @@ def opened(path: Path) -> Any:
         )
     if not path.exists():
         raise StoreError(f"there is no feature store {path}; make one with: terrapatch embed")
-    recipe_in(path)
-    return zarr.open_group(path, mode="r")
 
 
 def recipe_in(path: Path) -> Recipe:

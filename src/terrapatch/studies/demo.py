@@ -126,7 +126,8 @@ def _make_room(folder: Path, overwrite: bool) -> None:
     there = [folder / name for name in MADE if (folder / name).exists()]
     if there and not overwrite:
         raise OutputError(
-            f"{folder} holds a demonstration already; pass --overwrite to replace it, or another name"
+            f"{folder} holds a demonstration already; pass --overwrite to replace it, "
+            "or another name"
         )
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -188,9 +189,6 @@ def _words(
         f"numbers; made {result.clusters.n_clusters} clusters without labels",
         "each cluster was then named by what most of its cells are in the painted truth:",
         f"  {'features':<20} {'IoU informal':>12} {'mean IoU':>9} {'NMI':>6}",
-        *(
-            f"  {s.features:<20} {s.informal:>12.2f} {s.mean:>9.2f} {s.nmi:>6.2f}"
-            for s in scores
-        ),
+        *(f"  {s.features:<20} {s.informal:>12.2f} {s.mean:>9.2f} {s.nmi:>6.2f}" for s in scores),
         *(f"{text}: {path}" for path, text in zip(files, what, strict=True)),
     )

@@ -112,7 +112,7 @@ def _model(path: Path) -> Explanation:
 
 
 def _raster(path: Path) -> Explanation:
-    from terrapatch.scene import open_raster
+    from terrapatch.opening import open_raster
 
     with open_raster(str(path)) as src:
         tags, shape, dtype = src.tags(), src.shape, src.dtypes[0]

@@ -16,11 +16,12 @@ from rasterio.errors import RasterioIOError
 
 from terrapatch.errors import BandError, CorruptBlockError, SceneError
 from terrapatch.grid import Ground
-from terrapatch.scene import Scene, open_raster
+from terrapatch.opening import open_raster
+from terrapatch.scene import Scene
 from terrapatch.studies._look_file import BandFacts, file_facts
 from terrapatch.units import Sample, suggest
 
-__all__ = ["BandFacts", "Look", "look", "patch_size"]
+__all__ = ["BandFacts", "Look", "info", "patch_size"]
 
 # A patch of 60 m shows a few houses and the street between them; where pixels are too
 # large for that, 32 of them make a patch.
@@ -89,7 +90,7 @@ class Look:
         return rows(self)
 
 
-def look(source: str | os.PathLike[str], *, nodata: float | None = None) -> Look:
+def info(source: str | os.PathLike[str], *, nodata: float | None = None) -> Look:
     """Look at a raster, also at one that would be refused.
 
     Args:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from terrapatch.errors import ClusterError, OutputError, writing
 from terrapatch.features import FeatureRaster
@@ -172,12 +173,11 @@ def _table(class_map: ClassMap, raster: FeatureRaster) -> tuple[ClusterRow, ...]
     counts = class_map.counts()
     total = max(1, int(counts[1:].sum()))
     areas = pixel_hectares(raster.geobox)
-    hectares = np.zeros(len(counts))
+    hectares: npt.NDArray[np.float64] = np.zeros(len(counts))
     if areas is not None:
         weights = raster.valid().astype(np.float64) * areas[:, None]
-        hectares = np.bincount(
-            class_map.values.ravel(), weights=weights.ravel(), minlength=len(counts)
-        )
+        ids = class_map.values.ravel()
+        hectares = np.bincount(ids, weights.ravel(), len(counts)).astype(np.float64)
     return tuple(
         ClusterRow(
             entry.id,
@@ -260,7 +260,7 @@ def _publish(stage: Path, folder: Path) -> None:
     shutil.rmtree(old)
 
 
-def thumbnail(scene: Scene, pixels: int = 1600) -> np.ndarray:
+def thumbnail(scene: Scene, pixels: int = 1600) -> npt.NDArray[np.uint8]:
     """Read a small picture of a scene: ``(rows, cols, 3)`` uint8, white where invalid.
 
     Raises:
