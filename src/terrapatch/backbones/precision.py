@@ -13,7 +13,7 @@ from terrapatch.errors import BackboneError
 
 AGREEMENT = 0.999
 WORTHWHILE = 1.15
-TRIAL_PATCHES = 16
+TRIAL_PATCHES = 32
 
 
 @dataclass(frozen=True)

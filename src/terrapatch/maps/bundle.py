@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from odc.geo.geobox import GeoBox
-from rasterio._err import CPLE_BaseError
 
-from terrapatch.errors import MapError, OutputError, TerrapatchError, writing
+from terrapatch.errors import MapError, OutputError
+from terrapatch.writing import gdal_writing
 
 __all__ = ["BundleNames", "SavedMap", "check_grid", "make_folder", "provenance_json", "staged"]
 
@@ -97,7 +96,7 @@ def staged(path: Path, overwrite: bool) -> Iterator[BundleNames]:
         raise OutputError(f"cannot write a map to {path}: give it a name that ends in .tif")
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder; choose another output path")
-    with _write_faults(path):
+    with gdal_writing(path):
         if not overwrite and (there := target.present()):
             listed = ", ".join(file.name for file in there)
             raise OutputError(
@@ -142,28 +141,6 @@ def _publish(source: BundleNames, target: BundleNames) -> None:
         for final in moved:
             final.unlink(missing_ok=True)
         raise
-
-
-@contextmanager
-def _write_faults(path: Path) -> Iterator[None]:
-    """Turn what the system, GDAL and SQLite say of a failed write into one sentence."""
-    try:
-        with writing(path):
-            yield
-    except TerrapatchError:
-        raise
-    except (OSError, CPLE_BaseError, sqlite3.OperationalError) as fault:
-        raise OutputError(
-            f"cannot write {path}: the file could not be finished ({_first_cause(fault)});"
-            " free some space, or choose another output path"
-        ) from fault
-
-
-def _first_cause(fault: BaseException) -> str:
-    """Return the words of the error at the bottom; rasterio's own point at it only."""
-    while fault.__cause__ is not None:
-        fault = fault.__cause__
-    return " ".join(str(fault).split()).rstrip(".") or type(fault).__name__
 
 
 def check_grid(shape: tuple[int, ...], geobox: object) -> None:

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
-from terrapatch.errors import OutputError, StoreError, TerrapatchError, writing
+from terrapatch.errors import OutputError, StoreError
 from terrapatch.features._files import make_folder
 from terrapatch.features.engine import Progress
 from terrapatch.features.raster import FeatureBlock, FeatureRaster
+from terrapatch.writing import gdal_writing
 
 DTYPES = ("float32", "float16")
 
@@ -45,7 +45,7 @@ def staged(path: Path, suffixes: tuple[str, ...], overwrite: bool) -> Iterator[P
         raise OutputError(f"cannot write {path}: give it a name that ends in {suffixes[0]}")
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder; choose another output path")
-    with _write_faults(path):
+    with gdal_writing(path):
         sidecar = path.with_name(path.name + ".aux.xml")
         there = [file for file in (path, sidecar) if file.exists()]
         if there and not overwrite:
@@ -59,25 +59,6 @@ def staged(path: Path, suffixes: tuple[str, ...], overwrite: bool) -> Iterator[P
                 file.replace(path.with_name(file.name))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _write_faults(path: Path) -> Iterator[None]:
-    """Turn what the system and GDAL say of a failed write into one sentence."""
-    try:
-        with writing(path):
-            yield
-    except TerrapatchError:
-        raise
-    except (OSError, CPLE_BaseError) as fault:
-        cause: BaseException = fault
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        reason = " ".join(str(cause).split()).rstrip(".") or type(cause).__name__
-        raise OutputError(
-            f"cannot write {path}: the file could not be finished ({reason}); free some space, "
-            "or choose another output path"
-        ) from fault
 
 
 def lost(path: Path) -> OutputError:
