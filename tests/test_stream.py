@@ -22,7 +22,14 @@ from terrapatch.errors import CorruptBlockError, GridError, UnitsError
 from terrapatch.grid import CellBlock, PatchGrid
 from terrapatch.reading import SceneReader
 from terrapatch.scene import Scene
-from terrapatch.stream import PatchStream, PixelBlock, block_side, read_blocks, reflect
+from terrapatch.stream import (
+    BLOCK_BYTES,
+    PatchStream,
+    PixelBlock,
+    block_side,
+    read_blocks,
+    reflect,
+)
 
 MakeRaster = Callable[..., Path]
 RANGES = {"uint8": "uint8", "int16": "0:4000", "uint16": "0:4000", "float32": "0:1"}
@@ -501,5 +508,5 @@ def test_blocks_are_as_large_as_memory_allows(
     def need(n: int) -> int:
         return max((n * stride + stride + more) ** 2 * bands * itemsize, n * n * features * 2)
 
-    assert side == 1 or need(side) <= 48 << 20
-    assert side == 64 or need(side * 2) > 48 << 20
+    assert side == 1 or need(side) <= BLOCK_BYTES
+    assert side == 64 or need(side * 2) > BLOCK_BYTES

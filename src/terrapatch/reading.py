@@ -23,7 +23,7 @@ Mask = npt.NDArray[np.bool_]
 SAMPLE_SIDE = 1024
 # GDAL keeps decoded blocks of an open file in a cache that grows with the machine;
 # a file is closed and opened again after this many bytes, which empties it.
-RECYCLE_BYTES = 64 << 20
+RECYCLE_BYTES = 16 << 20
 
 
 class SceneReader:

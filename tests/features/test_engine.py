@@ -250,7 +250,7 @@ def test_the_same_in_gives_the_same_file_or_array(make_raster: Make, tmp_path: P
 def test_a_scene_of_nodata_is_refused(make_raster: Make, tmp_path: Path, nodata: Any) -> None:
     everything = (slice(None), slice(None))
     scene = make_raster(height=40, width=40, nodata=nodata, hole=everything)
-    sentence = "scene.tif holds no valid pixel in band 1, 2, 3: all of it is nodata"
+    sentence = "scene.tif holds no valid pixel in bands 1, 2, 3: all of it is nodata"
     with pytest.raises(SceneError, match=sentence):
         stats(scene, tmp_path / "f.zarr", size=8)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["scene.tif"]

@@ -102,6 +102,16 @@ def test_a_failing_step_leaves_nothing(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["f.zarr", "scene.tif"]
 
 
+def test_the_picture_shows_the_bands_that_were_embedded(
+    make_raster: Callable[..., Path], tmp_path: Path
+) -> None:
+    scene = make_raster(bands=5, dtype="uint16")
+    options = {"bands": "4,2,1", "units": "0:9000", "backbone": "imagestats"}
+    features = tp.embed(scene, tmp_path / "f.zarr", size=8, **options)
+    result = cluster(features, tmp_path / "c", k=3, scene=scene)
+    assert result.files[0].exists()
+
+
 def test_missing_store_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no feature store"):
         cluster(tmp_path / "none.zarr", tmp_path / "c")

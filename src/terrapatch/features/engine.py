@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("terrapatch")
 
+# Blocks between two returns of freed memory; each costs time to take it up again.
+TRIM_EVERY = 8
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -228,14 +231,16 @@ def run(
             log.info("going on with %s: %d of %d cells are done", out, done, plan.n_cells)
         with ThreadPoolExecutor(1, "terrapatch-write") as pool:
             written: Future[None] | None = None
-            for block in PatchStream(plan.scene, plan.grid, todo, readers=readers):
+            stream = PatchStream(plan.scene, plan.grid, todo, readers=readers)
+            for n, block in enumerate(stream, 1):
                 values = embed_block(plan, block, progress, done)
                 done += block.share.size
                 if written is not None:
                     written.result()
                 written = pool.submit(writer.write, block.block, values, block.share)
                 del block, values
-                trim()
+                if n % TRIM_EVERY == 0:
+                    trim()
             if written is not None:
                 written.result()
         writer.finish(plan.blocks)

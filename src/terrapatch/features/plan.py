@@ -173,7 +173,7 @@ def _trial_patches(scene: Scene, grid: PatchGrid) -> Pixels:
                 return pixels.patches(cells[:TRIAL_CELLS])[0]
     bands = ", ".join(map(str, scene.bands))
     raise SceneError(
-        f"{scene.name} holds no valid pixel in band {bands}"
+        f"{scene.name} holds no valid pixel in bands {bands}"
         + (" that a whole patch inside the scene could use" if grid.edge == "drop" else "")
         + ": all of it is nodata, masked or not a number; check its nodata value, or choose "
         "other bands" + (" or another --edge" if grid.edge == "drop" else "")

@@ -131,7 +131,7 @@ def _usable(facts: dict[str, Any], scene: Scene, nodata: float | None) -> Look:
     facts["bands"] = _with_ranges(facts["path"], facts["bands"], nodata)
     if valid == 0:
         text = (
-            f"{scene.name} shows no valid pixel in band {', '.join(map(str, picture.bands))}: all "
+            f"{scene.name} shows no valid pixel in bands {', '.join(map(str, picture.bands))}: all "
             "of a thinned sample is nodata, masked or not a number; check its nodata value, or "
             "choose other bands"
         )

@@ -154,7 +154,7 @@ def cluster(
     value_map = clusters.to_value_map(provenance=provenance)
     table = _table(class_map, raster)
     result = ClusterResult(folder, (), (), clusters, class_map, value_map, fitted, table)
-    return _write(result, None if scene is None else Scene.open(scene), polygons)
+    return _write(result, None if scene is None else _as_embedded(scene, raster), polygons)
 
 
 def load_model(path: str | os.PathLike[str]) -> ClusterModel:
@@ -162,6 +162,16 @@ def load_model(path: str | os.PathLike[str]) -> ClusterModel:
     folder = Path(path)
     inner = folder / "model"
     return ClusterModel.load(inner if (inner / "model.json").exists() else folder)
+
+
+def _as_embedded(
+    scene: str | os.PathLike[str] | xr.DataArray | Scene, raster: FeatureRaster
+) -> Scene:
+    """Open the scene with the bands and units it was embedded with, where these can be shown."""
+    recipe = raster.recipe.scene
+    if isinstance(scene, Scene) or len(recipe["bands"]) not in (1, 3):
+        return Scene.open(scene)
+    return Scene.open(scene, bands=recipe["bands"], units=recipe["units"]["text"])
 
 
 def _provenance(clusters: Clusters, raster: FeatureRaster) -> dict[str, Any]:
