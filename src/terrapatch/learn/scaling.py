@@ -28,6 +28,7 @@ scenes where it varies. Rows of length 0 stay 0.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Self
@@ -65,7 +66,7 @@ def unit_rows(rows: ArrayLike, groups: Groups | None = None) -> Floats:
     return out
 
 
-class Scaling(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Scaling(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """What the scalings share: checking rows, and ``fit`` as one ``partial_fit``."""
 
     _array_names: tuple[str, ...] = ()
@@ -114,8 +115,9 @@ class Scaling(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _learn(self, rows: Floats) -> None:
         """Learn nothing; scalings that learn override this."""
 
+    @abstractmethod
     def _scale(self, rows: Floats) -> Floats:
-        raise NotImplementedError
+        """Scale rows ``(n, F)`` with what was learned."""
 
 
 class Unit(Scaling):
