@@ -114,7 +114,7 @@ def _lots(
     i, j = np.floor(u / pitch[0]), np.floor(v / pitch[1])
     table = rng.random((128, 128, draws), dtype=np.float32)
     drawn = table[i.astype(np.intp) % 128, j.astype(np.intp) % 128]
-    return u - (i + 0.5) * pitch[0], v - (j + 0.5) * pitch[1], drawn
+    return float32(u - (i + 0.5) * pitch[0]), float32(v - (j + 0.5) * pitch[1]), drawn
 
 
 def _blobs(
