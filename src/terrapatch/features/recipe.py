@@ -57,8 +57,11 @@ class Recipe:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all that decides the numbers."""
-        return _hash(self.as_dict())
+        """A hash of all that decides the numbers; what a file is called does not."""
+        data = self.as_dict()
+        labels = ("name", "datetime")
+        data["scene"] = {key: v for key, v in self.scene.items() if key not in labels}
+        return _hash(data)
 
     @property
     def space(self) -> dict[str, Any]:
