@@ -15,7 +15,7 @@ import terrapatch as tp
 from terrapatch.errors import OutputError, RecipeError, StoreError
 from terrapatch.ground import pixel_hectares
 from terrapatch.scene import Scene
-from terrapatch.studies.settlements import cluster, default_scaling, thumbnail
+from terrapatch.studies.settlements import FILES, cluster, default_scaling, thumbnail
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -83,11 +83,56 @@ def test_an_older_folder_is_kept_or_replaced_whole(store: Path, tmp_path: Path) 
     with pytest.raises(OutputError, match="--overwrite"):
         cluster(store, tmp_path / "c", k=4)
     assert _digests(tmp_path / "c") == before
-    (tmp_path / "c" / "project.qgz").write_text("mine")
-    cluster(store, tmp_path / "c", k=4, overwrite=True)
-    assert (tmp_path / "c" / "project.qgz").read_text() == "mine"
+    theirs = ("project.qgz", "clusters.qgz", "model/notes.txt", "distance.png")
+    for name in theirs:
+        (tmp_path / "c" / name).write_text("mine")
+    cluster(store, tmp_path / "c", k=4, polygons=False, overwrite=True)
+    assert all((tmp_path / "c" / name).read_text() == "mine" for name in theirs)
     assert len(tp.ClassMap.open(tmp_path / "c" / "clusters.tif").legend) == 4
-    assert sorted(p.name for p in tmp_path.glob(".c.*")) == []
+    assert not (tmp_path / "c" / "clusters_polygons.gpkg").exists()
+    assert not [p for p in tmp_path.rglob("*") if p.name.endswith(".part")]
+
+
+def test_a_failing_move_loses_no_file_of_theirs(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster(store, tmp_path / "c", k=3)
+    (tmp_path / "c" / "clusters.qgz").write_text("mine")
+    moves = iter(range(4))
+
+    def fail_late(source: Path, target: Path) -> None:
+        if next(moves) == 3:
+            raise OSError(28, "No space left on device")
+        Path(source).rename(target)
+
+    monkeypatch.setattr("terrapatch.studies.settlements.os.replace", fail_late)
+    monkeypatch.setattr("terrapatch.studies.settlements._write_all", _plain_files)
+    with pytest.raises(OutputError, match="the disk is full"):
+        cluster(store, tmp_path / "c", k=4, overwrite=True)
+    assert (tmp_path / "c" / "clusters.qgz").read_text() == "mine"
+    assert not (tmp_path / "c" / "clusters.tif").exists()
+
+
+def _plain_files(result: object, stage: Path, *_: object) -> tuple[list[Path], tuple[str, ...]]:
+    (stage / "model").mkdir()
+    files = [stage / name for name in FILES]
+    for file in files:
+        file.write_text("new")
+    return files, ()
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_the_working_folder_will_do(
+    existing: bool, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    if existing:
+        (home / "mine.txt").write_text("mine")
+    monkeypatch.chdir(home)
+    cluster(store, ".", k=3, overwrite=existing)
+    assert (home / "clusters.tif").exists()
+    assert (home / "mine.txt").exists() == existing
 
 
 def test_a_failing_step_leaves_nothing(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import warnings
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -55,8 +54,6 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    # Plain pictures are welcome; that they have no place is said where it matters.
-    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
     sys.exit(_run())
 
 

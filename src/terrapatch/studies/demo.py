@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,9 @@ Ids = npt.NDArray[np.int64]
 SIZE, STRIDE, K = "60m", "30m", 12
 INFORMAL = "informal settlement"
 BASELINE = "imagestats"
-MADE = ("scene.tif", "scene_truth.tif", "features.zarr", "clusters", "settlements.tif")
+# Says that a folder is a demonstration, whose files may be replaced; written first.
+MARK = "demo.json"
+MADE = ("settlements.tif", "preview.png", "clusters", "features.zarr", "scene.tif")
 
 
 @dataclass(frozen=True)
@@ -95,20 +98,36 @@ def demo(
         OutputError: If the folder exists or cannot be written.
     """
     folder = Path(out)
-    _make_room(folder, overwrite)
-    painted = paint(folder / "scene.tif", seed=seed, size=size)
+    _make_room(folder, seed, overwrite)
+    painted = paint(folder / "scene.tif", seed=seed, size=size, overwrite=overwrite)
     features = embed(
-        painted.rgb_path, folder / "features.zarr", size=SIZE, stride=STRIDE, progress=progress
+        painted.rgb_path,
+        folder / "features.zarr",
+        size=SIZE,
+        stride=STRIDE,
+        overwrite=overwrite,
+        restart=overwrite,
+        progress=progress,
     )
     result = cluster(
-        features, folder / "clusters", K, seed=seed, scene=painted.rgb_path, progress=progress
+        features,
+        folder / "clusters",
+        K,
+        seed=seed,
+        scene=painted.rgb_path,
+        overwrite=overwrite,
+        progress=progress,
     )
     truth = _truth(painted, features)
     named = _named_map(result, truth, painted.legend)
-    saved = named.save(folder / "settlements.tif")
+    saved = named.save(folder / "settlements.tif", overwrite=overwrite)
     scene = Scene.open(painted.rgb_path)
     picture = preview(
-        named, folder / "preview.png", base=thumbnail(scene), base_geobox=scene.geobox
+        named,
+        folder / "preview.png",
+        base=thumbnail(scene),
+        base_geobox=scene.geobox,
+        overwrite=overwrite,
     )
     scores = (
         _score(features.recipe.backbone["name"], result.clusters.labels, truth, painted.legend),
@@ -119,11 +138,16 @@ def demo(
     return DemoResult(folder, files, scores, lines)
 
 
-def _make_room(folder: Path, overwrite: bool) -> None:
-    """Refuse a folder in use, or clear an older demonstration out of it."""
+def _make_room(folder: Path, seed: int, overwrite: bool) -> None:
+    """Refuse a folder in use, unless it is a demonstration that may be replaced."""
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give the name of a folder to write")
-    there = [folder / name for name in MADE if (folder / name).exists()]
+    there = [name for name in MADE if (folder / name).exists()]
+    ours = (folder / MARK).is_file()
+    if there and not ours:
+        raise OutputError(
+            f"{folder} holds {there[-1]}, which no demonstration made; choose another folder"
+        )
     if there and not overwrite:
         raise OutputError(
             f"{folder} holds a demonstration already; pass --overwrite to replace it, "
@@ -131,9 +155,9 @@ def _make_room(folder: Path, overwrite: bool) -> None:
         )
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for pattern in ("scene*.tif*", "settlements*", "preview.png", "clusters", "*.zarr*"):
-            for old in folder.glob(pattern) if overwrite else ():
-                shutil.rmtree(old) if old.is_dir() else old.unlink()
+        (folder / MARK).write_text(json.dumps({"made by": "terrapatch demo", "seed": seed}) + "\n")
+        for result in ("settlements.tif", "preview.png", "clusters/clusters.tif"):
+            (folder / result).unlink(missing_ok=True)
 
 
 def _truth(painted: PaintedScene, features: FeatureRaster) -> Ids:
@@ -167,13 +191,11 @@ def _score(name: str, labels: npt.NDArray[np.integer], truth: Ids, legend: Legen
 
 def _baseline(painted: PaintedScene, folder: Path, seed: int, truth: Ids) -> Score:
     """Cluster plain band statistics in the same way, leaving nothing behind."""
-    store = folder / "imagestats.zarr"
-    try:
+    with tempfile.TemporaryDirectory(prefix=".baseline.", dir=folder) as scratch:
+        store = Path(scratch) / "imagestats.zarr"
         plain = embed(painted.rgb_path, store, size=SIZE, stride=STRIDE, backbone=BASELINE)
         model = fit_clusters(plain, K, seed=seed, scaling=default_scaling(plain))
         return _score(BASELINE, model.predict(plain).labels, truth, painted.legend)
-    finally:
-        shutil.rmtree(store, ignore_errors=True)
 
 
 def _words(

@@ -28,8 +28,22 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 
 DEFAULT_K = 12
-# What a folder of clusters holds; anything else in it is somebody's own.
-OURS = ("clusters", "clusters_polygons", "distance", "preview", "model")
+# Every file a folder of clusters can hold, the map last; nothing else in it is touched.
+FILES = (
+    "model/head.safetensors",
+    "model/model.json",
+    "preview.png",
+    "clusters.csv",
+    "distance.json",
+    "distance.qml",
+    "distance.tif.aux.xml",  # written by QGIS, stale once the map is another
+    "distance.tif",
+    "clusters.json",
+    "clusters_polygons.gpkg",
+    "clusters.qml",
+    "clusters.tif.aux.xml",
+    "clusters.tif",
+)
 FEW_FEATURES = 32
 
 
@@ -109,7 +123,7 @@ def cluster(
 
     Args:
         features: A feature raster, or the path of its store.
-        out: Folder to write; it appears only when everything in it is there.
+        out: Folder to write; the map appears in it last, when all else is there.
         k: Number of clusters.
         seed: Seed of everything random; the same seed gives the same bytes.
         scaling: How features are scaled first (see ``terrapatch.learn.scaling``);
@@ -120,8 +134,8 @@ def cluster(
             to apply as it is; ``k``, ``seed`` and ``scaling`` are then not used.
         scene: The scene, if the picture is to show it under the clusters.
         polygons: Whether to write clusters as polygons too.
-        overwrite: Whether an older folder of clusters is replaced; files in it that
-            are not ours are kept.
+        overwrite: Whether older clusters in the folder are replaced; other files in it
+            are left alone.
         progress: Called as ``progress(stage, done, in all)``.
 
     Returns:
@@ -214,8 +228,9 @@ def _refuse_existing(folder: Path, overwrite: bool) -> None:
 def _write(result: ClusterResult, scene: Scene | None, polygons: bool) -> ClusterResult:
     folder = result.folder
     with writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+        home = folder if folder.exists() else folder.parent
+        home.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=".clusters.", suffix=".part", dir=home))
         try:
             stage.chmod(0o755)
             files, notes = _write_all(result, stage, scene, polygons)
@@ -257,17 +272,16 @@ def _csv(table: tuple[ClusterRow, ...]) -> str:
 
 
 def _publish(stage: Path, folder: Path) -> None:
-    """Put the finished folder into place; what is not ours in an older one is kept."""
+    """Put finished files into place: first the older map goes, last the new one comes."""
     if not folder.exists():
         os.replace(stage, folder)
         return
-    for theirs in list(folder.iterdir()):
-        if theirs.name.split(".")[0] not in OURS:
-            os.replace(theirs, stage / theirs.name)
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
-    os.replace(folder, old)
-    os.replace(stage, folder)
-    shutil.rmtree(old)
+    for name in reversed(FILES):
+        (folder / name).unlink(missing_ok=True)
+    (folder / "model").mkdir(exist_ok=True)
+    for name in FILES:
+        if (stage / name).exists():
+            os.replace(stage / name, folder / name)
 
 
 def thumbnail(scene: Scene, pixels: int = 1600) -> npt.NDArray[np.uint8]:
