@@ -22,14 +22,24 @@ PROJECT = Path(__file__).resolve().parents[1]
 UTM = Affine(0.5, 0.0, 280_000.0, 0.0, -0.5, 2_110_000.0)
 
 
+def find_data(*parts: str) -> Path | None:
+    """Return a file or folder of the real data, or ``None`` where it is not here."""
+    path = _data_root().joinpath(*parts)
+    return path if path.exists() else None
+
+
 def data_dir(*parts: str) -> Path:
     """Return a file or folder of the real data, or skip the test that asks for it."""
-    named = os.environ.get("TERRAPATCH_DATA")
-    root = Path(named) if named else PROJECT.parent / "shared" / "data"
-    path = root.joinpath(*parts)
-    if not path.exists():
-        pytest.skip(f"no real data: {path} does not exist; set TERRAPATCH_DATA to its folder")
+    path = find_data(*parts)
+    if path is None:
+        wanted = _data_root().joinpath(*parts)
+        pytest.skip(f"no real data: {wanted} does not exist; set TERRAPATCH_DATA to its folder")
     return path
+
+
+def _data_root() -> Path:
+    named = os.environ.get("TERRAPATCH_DATA")
+    return Path(named) if named else PROJECT.parent / "shared" / "data"
 
 
 def fill(

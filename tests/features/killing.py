@@ -104,7 +104,7 @@ if __name__ == "__main__":
     import terrapatch.features.engine
 
     if job["options"].get("backbone") != "imagestats":
-        import terrapatch.backbones.chain
+        import terrapatch.backbones.network
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     everywhere(job) if order == "everywhere" else embed(job)

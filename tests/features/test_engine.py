@@ -301,7 +301,7 @@ def test_numbers_that_are_not_finite_are_refused(
     [
         ({"dtype": "int8"}, RecipeError, "stored type 'int8' is not known; choose float16"),
         ({"batch": 0}, BackboneError, "a batch of 0 patches is too small"),
-        ({"backbone": "vgg"}, BackboneError, "there is no backbone 'vgg'"),
+        ({"backbone": "vgg"}, BackboneError, "no backbone 'vgg'; did you mean vgg19, vgg16"),
     ],
 )
 def test_options_that_do_not_exist(

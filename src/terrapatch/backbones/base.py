@@ -5,105 +5,29 @@ Nothing here imports torch; the loaders do, when they are called.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from terrapatch.backbones import weights as files
+from terrapatch.backbones.architecture import LOGITS, Architecture
+from terrapatch.backbones.contract import InputContract
+from terrapatch.backbones.weights import Found, Weights
 from terrapatch.errors import BackboneError, WeightsError
+
+if TYPE_CHECKING:
+    from terrapatch.backbones.analysis import NetworkFacts
+    from terrapatch.backbones.mixing import Mixing
 
 Batch = npt.NDArray[Any]
 Groups = tuple[tuple[str, int, int], ...]
 
-POOLINGS = ("mean", "std")
+POOLINGS = ("mean", "std", "max", "gem", "flatten")
 PRECISIONS = ("fp32", "bf16", "fp16")
-
-
-@dataclass(frozen=True)
-class InputContract:
-    """How eight-bit pixels become what the network was trained on.
-
-    Attributes:
-        channels: Names of the channels, in the order the network takes them.
-        mean: Subtracted from every channel, on the 0–255 scale.
-        std: What the difference is divided by, on the 0–255 scale.
-        sizes: Smallest and largest side the default input size takes.
-    """
-
-    channels: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    sizes: tuple[int, int] = (128, 256)
-
-    def input_size(self, patch: tuple[int, int]) -> int:
-        """Return the side, in pixels, that patches are brought to by default.
-
-        The larger side of the patch rounded up to a multiple of 32, the stride of
-        common networks, within ``sizes``: a patch is hardly enlarged, and a large
-        one is brought near the scale the network was trained at.
-        """
-        low, high = self.sizes
-        return min(max(-(-max(patch) // 32) * 32, low), high)
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A file of weights: where it comes from and how to know it.
-
-    Attributes:
-        find: Returns the file's path, or ``None`` where it is not installed.
-        name: The file's name.
-        source: Where to get it, in words.
-        fix: The command that brings it.
-        size: Its size in bytes.
-        sha256: Its hash.
-        licence: SPDX identifier.
-        citation: What to cite.
-    """
-
-    find: Callable[[], Path | None] = field(repr=False, compare=False)
-    name: str
-    source: str
-    fix: str
-    size: int
-    sha256: str
-    licence: str
-    citation: str
-
-    def path(self) -> Path:
-        """Return the path of the file, once its size and hash are checked.
-
-        Raises:
-            WeightsError: If it is missing, truncated or another file.
-        """
-        path = self.find()
-        if path is None or not path.is_file():
-            raise WeightsError(
-                f"the weights {self.name} ({self.size / 1e6:.0f} MB, from {self.source}, sha256 "
-                f"{self.sha256[:12]}…) are not on this machine; get them with: {self.fix}"
-            )
-        if path.stat().st_size != self.size:
-            raise WeightsError(
-                f"{path} is {path.stat().st_size:,} bytes long but {self.name} has {self.size:,}, "
-                f"so it is cut short or another file; get it again with: {self.fix}"
-            )
-        try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as fault:
-            raise WeightsError(
-                f"{path} cannot be read ({fault.strerror}); make it readable, or get it again "
-                f"with: {self.fix}"
-            ) from fault
-        if digest != self.sha256:
-            raise WeightsError(
-                f"{path} does not have the hash of {self.name}, so it is damaged or another file; "
-                f"get it again with: {self.fix}"
-            )
-        return path
 
 
 @dataclass(frozen=True)
@@ -111,8 +35,8 @@ class Descriptor:
     """Which numbers describe a patch: layers, how each is pooled, and how scaled.
 
     Attributes:
-        layers: Names of the layers that are tapped, in the network's order.
-        pooling: ``mean`` and/or ``std`` over the positions of a layer's map.
+        layers: Names or module paths of the layers that are tapped.
+        pooling: How each is pooled over its positions, see ``terrapatch.backbones.pooling``.
         l2: Whether each layer's numbers are brought to unit length.
     """
 
@@ -148,18 +72,8 @@ class Embedder(Protocol):
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One layer of a built network: its name, width, stride and map at an input size."""
-
-    name: str
-    width: int
-    stride: int
-    map_size: tuple[int, int]
-
-
-@dataclass(frozen=True)
 class Backbone:
-    """A frozen description of a network (or a baseline), and how to load it.
+    """A frozen description of a network (or a baseline) with weights, and how to load it.
 
     Attributes:
         name: Name in the registry.
@@ -167,11 +81,17 @@ class Backbone:
         layers: Names of the layers that can be tapped, in order.
         default: The descriptor used when none is asked for.
         contract: What it takes in; ``None`` where any bands in any size do.
-        weights: Its weights, where it has any.
         loader: Builds an embedder; see ``load``.
-        table: Computes the layers' widths and strides at an input size.
-        count: Computes the number of parameters.
-        uses_torch: Whether loading it imports torch.
+        architecture: The network; ``None`` for what is none.
+        weights: Its file of weights, where it has one.
+        found: That file once it is found (see ``ready``).
+        seed: Seed of random weights, where it has no file.
+        tensors: Numbers that were drawn from a scene instead of read from a file.
+        mixing: How more bands become the channels it takes.
+        fits: Whether those numbers have to be drawn from a scene (or read from a file).
+        poolings: Ways its layers can be pooled.
+        packages: Packages whose code makes the numbers.
+        refusal: Why it cannot embed a scene; empty where it can.
     """
 
     name: str
@@ -179,16 +99,75 @@ class Backbone:
     layers: tuple[str, ...]
     default: Descriptor
     contract: InputContract | None
-    weights: Weights | None
-    loader: Callable[[Descriptor, int | None, str, str], Embedder] = field(repr=False)
-    table: Callable[[int], list[Layer]] = field(repr=False)
-    count: Callable[[], int] = field(repr=False)
-    uses_torch: bool = True
+    loader: Callable[[Backbone, Descriptor, int | None, str, str], Embedder] = field(repr=False)
+    architecture: Architecture | None = None
+    weights: Weights | None = None
+    found: Found | None = None
+    seed: int | None = None
+    tensors: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+    mixing: Mixing | None = None
+    fits: bool = False
+    poolings: tuple[str, ...] = POOLINGS
+    packages: tuple[str, ...] = ()
+    refusal: str = ""
 
     @property
     def channels(self) -> int | None:
         """Number of bands it takes, or ``None`` when any number does."""
-        return None if self.contract is None else len(self.contract.channels)
+        if self.contract is None or self.mixing is not None:
+            return None
+        return len(self.contract.channels)
+
+    @property
+    def uses_torch(self) -> bool:
+        """Whether loading it imports torch."""
+        return "torch" in self.packages
+
+    def ready(
+        self,
+        given: str | Path | None = None,
+        *,
+        offline: bool = False,
+        progress: files.Progress | None = None,
+    ) -> Backbone:
+        """Return the backbone with its file of weights found; quick, and without torch.
+
+        Args:
+            given: A file of weights to use instead of the registered one.
+            offline: Whether a download is ruled out.
+            progress: Called as ``progress("download", bytes done, bytes in all)``.
+
+        Raises:
+            WeightsError: If the file is missing, damaged or another.
+            BackboneError: If it cannot embed a scene, or takes no file.
+        """
+        if self.refusal:
+            raise BackboneError(f"{self.name} {self.refusal}")
+        if self.fits and given is not None:
+            return replace(self, tensors=_drawn(Path(given), self.name))
+        if self.weights is None:
+            if given is not None:
+                raise BackboneError(f"{self.name} takes no file of weights; leave out --weights")
+            return self
+        if self.found is not None:
+            return self
+        path = None if given is None else Path(given)
+        found = files.find(self.weights, self.name, given=path, offline=offline, progress=progress)
+        return replace(self, found=found)
+
+    def identity(self) -> str | None:
+        """Return what tells the weights from others: a hash, or ``None`` for a baseline's none."""
+        if self.found is not None:
+            return self.found.sha256
+        if self.tensors is not None:
+            from terrapatch.backbones.rcf import fingerprint
+
+            return fingerprint(self.tensors)
+        if self.seed is not None and self.architecture is not None:
+            from terrapatch.backbones.build import random_fingerprint
+
+            return random_fingerprint(self.architecture, self.seed)
+        return None if self.seed is None else f"seed {self.seed}"
 
     def describe(
         self,
@@ -199,45 +178,76 @@ class Backbone:
         """Make a descriptor from names, the backbone's default where none are given.
 
         Args:
-            layers: Layer names, ``"all"``, ``"last"``, or text with commas.
-            pooling: ``mean`` and/or ``std``, or text with commas.
+            layers: Layer names or module paths, ``"all"`` (all but the logits), ``"last"``
+                (the last before the classifier), or text with commas.
+            pooling: ``mean``, ``std``, ``max``, ``gem``, ``flatten``, or text with commas.
             l2: Whether each layer's numbers are brought to unit length.
 
         Raises:
             BackboneError: If a layer or a pooling does not exist.
         """
         chosen = _words(layers) if layers is not None else self.default.layers
-        if chosen == ("all",):
-            chosen = self.layers
-        elif chosen == ("last",):
-            chosen = self.layers[-1:]
+        plain = tuple(name for name in self.layers if name != LOGITS)
+        several = {"all": plain, "last": plain[-1:]}
+        chosen = tuple(dict.fromkeys(n for w in chosen for n in several.get(w, (w,))))
         pools = _words(pooling) if pooling is not None else self.default.pooling
-        for word, known, what in (
-            *((w, self.layers, "layer") for w in chosen),
-            *((w, POOLINGS, "pooling") for w in pools),
-        ):
-            if word not in known:
+        for word in chosen:
+            self._check_layer(word)
+        for word in pools:
+            if word not in self.poolings:
                 raise BackboneError(
-                    f"{self.name} has no {what} {word!r}; choose from {', '.join(known)}"
-                    + (", all or last" if what == "layer" else "")
+                    f"{self.name} has no pooling {word!r}; choose from {', '.join(self.poolings)}"
                 )
         if not chosen or not pools:
             raise BackboneError("name at least one layer and one pooling (mean, std)")
-        ordered = tuple(name for name in self.layers if name in chosen)
+        named = [name for name in self.layers if name in chosen]
+        ordered = (*named, *(word for word in chosen if word not in named))
         pools = tuple(p for p in POOLINGS if p in pools)
         return Descriptor(ordered, pools, self.default.l2 if l2 is None else l2)
+
+    def _check_layer(self, word: str) -> None:
+        if word in self.layers:
+            return
+        if self.architecture is not None:
+            from terrapatch.backbones.build import module_paths
+
+            if word in module_paths(self.architecture):
+                return
+        paths = ", or the path of a module" if self.architecture is not None else ""
+        raise BackboneError(
+            f"{self.name} has no layer {word!r}; choose from {', '.join(self.layers)}, "
+            f"all or last{paths}"
+        )
 
     def input_size(self, patch: tuple[int, int], asked: int | None = None) -> int | None:
         """Return the side patches are brought to, or ``None`` where they are taken as they are.
 
         Raises:
-            BackboneError: If the side asked for is not between 32 and 2,048.
+            BackboneError: If the network cannot take the side asked for.
         """
         if self.contract is None:
             return None
-        if asked is not None and not 32 <= asked <= 2048:
-            raise BackboneError(f"input size {asked} is not between 32 and 2048 pixels")
+        if asked is not None:
+            self.contract.check_size(self.name, asked)
         return asked or self.contract.input_size(patch)
+
+    def examine(self, size: int | None = None) -> NetworkFacts:
+        """Compute parameters, cost and every layer's width, stride and field from the network.
+
+        Args:
+            size: Side of a patch in pixels; the weights' own size by default.
+
+        Raises:
+            BackboneError: If it is no network, or cannot take that side.
+        """
+        if self.architecture is None or self.contract is None:
+            raise BackboneError(f"{self.name} is no network, so it has no layers to examine")
+        from terrapatch.backbones.analysis import examine
+
+        side = size or self.contract.native
+        self.contract.check_size(self.name, side)
+        channels = 1 if self.contract.grey else len(self.contract.mean)
+        return examine(self.architecture, channels, side)
 
     def load(
         self,
@@ -255,14 +265,30 @@ class Backbone:
             precision: ``fp32``, ``bf16`` or ``fp16``.
 
         Raises:
-            WeightsError: If the weights are missing or damaged.
+            WeightsError: If the weights are missing, damaged or of another network.
             BackboneError: If the device or precision cannot be had.
         """
         if precision not in PRECISIONS:
             raise BackboneError(
                 f"precision {precision!r} is not known; choose {', '.join(PRECISIONS)}"
             )
-        return self.loader(descriptor or self.default, input_size, device, precision)
+        return self.loader(
+            self.ready(), descriptor or self.default, input_size, device, precision
+        )
+
+
+def _drawn(path: Path, name: str) -> dict[str, Any]:
+    """Read numbers that were drawn from a scene."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return dict(load_file(path))
+    except (SafetensorError, ValueError, OSError) as fault:
+        raise WeightsError(
+            f"{path} cannot be read as the filters of {name} ({fault}); draw them again with "
+            "terrapatch backbones fit"
+        ) from fault
 
 
 def _words(text: Sequence[str] | str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from terrapatch.backbones.base import Backbone, Batch, Descriptor, Groups, Layer
+from terrapatch.backbones.base import Backbone, Batch, Descriptor, Groups
 
 
 @dataclass
@@ -43,9 +43,6 @@ BACKBONE = Backbone(
     layers=("bands",),
     default=Descriptor(("bands",)),
     contract=None,
-    weights=None,
-    loader=lambda descriptor, *_: ImageStats(descriptor),
-    table=lambda size: [Layer("bands", 1, size, (1, 1))],
-    count=lambda: 0,
-    uses_torch=False,
+    poolings=("mean", "std"),
+    loader=lambda _backbone, descriptor, *_: ImageStats(descriptor),
 )

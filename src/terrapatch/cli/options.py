@@ -30,6 +30,10 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace an output that exists already."),
 ]
+Offline = Annotated[
+    bool,
+    typer.Option("--offline", help="Open no socket; TERRAPATCH_OFFLINE=1 does the same."),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
 SceneArgument = Annotated[
     str,

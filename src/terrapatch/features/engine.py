@@ -17,6 +17,7 @@ from terrapatch.backbones import DEFAULT, get_backbone
 from terrapatch.bands import BandChoice
 from terrapatch.errors import BackboneError, RecipeError
 from terrapatch.features._memory import trim
+from terrapatch.features.fitting import fit_to_scene
 from terrapatch.features.layout import DTYPES
 from terrapatch.features.plan import Plan, Settings, make_plan, nonempty
 from terrapatch.features.raster import FeatureRaster
@@ -63,10 +64,12 @@ def prepare(
     stride: Length | None = None,
     edge: str = "reflect",
     backbone: str = DEFAULT,
+    weights: str | os.PathLike[str] | None = None,
     layers: str | None = None,
     pooling: str | None = None,
     l2: bool | None = None,
     bands: BandChoice | None = None,
+    adapt: str | os.PathLike[str] | None = None,
     units: str | None = None,
     nodata: float | None = None,
     input_size: int | None = None,
@@ -74,15 +77,17 @@ def prepare(
     precision: str = "auto",
     batch: int | None = None,
     dtype: str = "float16",
+    offline: bool = False,
+    progress: Progress | None = None,
 ) -> Plan:
     """Settle a run of ``embed`` without writing anything; takes the same options."""
     if dtype not in DTYPES:
         raise RecipeError(f"stored type {dtype!r} is not known; choose {' or '.join(DTYPES)}")
     if batch is not None and batch < 1:
         raise BackboneError(f"a batch of {batch} patches is too small; give 1 or more")
-    network = get_backbone(backbone)
+    network = get_backbone(backbone).ready(weights, offline=offline, progress=progress)
     opened = Scene.open(scene, bands=bands, units=units, nodata=nodata)
-    opened = opened.for_channels(network.channels)
+    opened, network = fit_to_scene(opened, network, adapt)
     log.info("%s: %s", opened.name, _reading(opened))
     grid = PatchGrid.over(opened.geobox, size, stride, edge)
     log.info("%s: %s", opened.name, grid.describe())
@@ -137,10 +142,12 @@ def embed(
     stride: Length | None = None,
     edge: str = "reflect",
     backbone: str = DEFAULT,
+    weights: str | os.PathLike[str] | None = None,
     layers: str | None = None,
     pooling: str | None = None,
     l2: bool | None = None,
     bands: BandChoice | None = None,
+    adapt: str | os.PathLike[str] | None = None,
     units: str | None = None,
     nodata: float | None = None,
     input_size: int | None = None,
@@ -148,6 +155,7 @@ def embed(
     precision: str = "auto",
     batch: int | None = None,
     dtype: str = "float16",
+    offline: bool = False,
     readers: int = 2,
     overwrite: bool = False,
     restart: bool = False,
@@ -164,11 +172,15 @@ def embed(
         size: Patch size in pixels (``120``) or metres on the ground (``"60m"``).
         stride: Cell size, likewise; the patch size by default.
         edge: What patches hold beyond the scene: ``reflect``, ``nodata`` or ``drop``.
-        backbone: Name in the registry.
-        layers: Layers to tap: names with commas, ``all`` or ``last``.
-        pooling: ``mean``, ``std`` or ``mean,std``.
+        backbone: Name in the registry, as ``terrapatch backbones list`` shows them.
+        weights: File of weights to use instead of the registered one.
+        layers: Layers to tap: names or module paths with commas, ``all`` or ``last``.
+        pooling: ``mean``, ``std``, ``max``, ``gem``, ``flatten``, several with commas.
         l2: Whether each layer's numbers are brought to unit length.
         bands: Band names, numbers from 1, or ``rgb``.
+        adapt: How more bands than the network takes are mixed into its channels: ``repeat``,
+            ``mean``, ``pca``, or a feature store to take the mixing of; mostly worse than
+            three well-chosen bands.
         units: ``LOW:HIGH``, ``percentile:2,98``, ``reflectance[:N]`` or ``uint8``.
         nodata: Nodata value, where the file states none.
         input_size: Side in pixels that patches are resized to.
@@ -176,10 +188,12 @@ def embed(
         precision: ``auto`` (by a short trial), ``fp32``, ``bf16`` or ``fp16``.
         batch: Patches that go through the network at once.
         dtype: Stored type, ``float16`` or ``float32``.
+        offline: Whether to open no socket; ``TERRAPATCH_OFFLINE=1`` does the same.
         readers: Threads that read the scene.
         overwrite: Whether a finished store may be replaced.
         restart: Whether to discard what an unfinished run has left.
-        progress: Called with ``("embed", cells done, cells in all)``.
+        progress: Called with ``("embed", cells done, cells in all)``, and during a download
+            of weights with ``("download", bytes done, bytes in all)``.
 
     Returns:
         The finished feature raster.
@@ -198,10 +212,12 @@ def embed(
         stride=stride,
         edge=edge,
         backbone=backbone,
+        weights=weights,
         layers=layers,
         pooling=pooling,
         l2=l2,
         bands=bands,
+        adapt=adapt,
         units=units,
         nodata=nodata,
         input_size=input_size,
@@ -209,6 +225,8 @@ def embed(
         precision=precision,
         batch=batch,
         dtype=dtype,
+        offline=offline,
+        progress=progress,
     )
     return run(plan, path, readers=readers, overwrite=overwrite, progress=progress)
 

@@ -93,15 +93,16 @@ def make_plan(scene: Scene, grid: PatchGrid, settings: Settings, out: Path) -> P
     n_features = embedder.groups[-1][2]
     itemsize = 1 if scene.dtype == "uint8" and scene.require_units().is_eight_bit else 4
     side = block_side(grid, len(scene.bands), itemsize, n_features)
-    contract, weights = settings.backbone.contract, settings.backbone.weights
+    contract, mixing = settings.backbone.contract, settings.backbone.mixing
     recipe = Recipe(
         scene=scene.as_dict(),
         grid=grid.as_dict(),
         backbone={
             "name": settings.backbone.name,
-            "weights": None if weights is None else weights.sha256,
+            "weights": settings.backbone.identity(),
             "input_size": settings.input_size,
             "bands": _band_roles(scene, None if contract is None else contract.channels),
+            **({} if mixing is None else {"adapt": mixing.as_dict()}),
         },
         descriptor=settings.descriptor.as_dict(),
         execution={
@@ -112,7 +113,7 @@ def make_plan(scene: Scene, grid: PatchGrid, settings: Settings, out: Path) -> P
             "block": side,
             "dtype": settings.dtype,
         },
-        versions=package_versions(settings.backbone.uses_torch),
+        versions=package_versions(settings.backbone.packages),
     )
     return Plan(scene, grid, embedder, recipe, side, batch, rate)
 
@@ -149,7 +150,7 @@ def _settle(
 
 def _band_roles(scene: Scene, channels: Sequence[str] | None) -> list[str]:
     """Name the bands by what they are, or by what the network takes them for."""
-    if channels is None:
+    if channels is None or len(channels) != len(scene.roles):
         return list(scene.roles)
     known = {"red", "green", "blue", "nir"}
     return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ _SPACE_WORDS = {
     "pooling": "pooling",
     "l2": "L2 per layer",
     "input_size": "input size",
+    "adapt": "mixing of bands",
     "mode": "mode",
     "bands": "bands",
     "size": "patch size",
@@ -31,7 +32,8 @@ class Recipe:
     Attributes:
         scene: The raster, its grid, bands, nodata and units.
         grid: Sizes, stride and edge rule.
-        backbone: Name, hash of the weights, channels and input size.
+        backbone: Name, hash of the weights, channels, input size, and the mixing of bands
+            where there is one.
         descriptor: Layers, poolings and scaling.
         execution: Mode, device kind, precision, batch, block and stored type.
         versions: Versions of the packages whose code makes the numbers.
@@ -78,6 +80,7 @@ class Recipe:
             "pooling": self.descriptor["pooling"],
             "l2": self.descriptor["l2"],
             "input_size": self.backbone["input_size"],
+            **({"adapt": self.backbone["adapt"]} if "adapt" in self.backbone else {}),
             "mode": self.execution["mode"],
             "bands": self.backbone["bands"],
             "size": self.grid["size"],
@@ -91,10 +94,10 @@ class Recipe:
     def space_differences(self, other: Mapping[str, Any]) -> list[str]:
         """Say where the feature space of a model differs from this one, one line each."""
         return [
-            f"{word}: the features have {_show(self.space[key])}, "
+            f"{word}: the features have {_show(self.space.get(key))}, "
             f"the model was made with {_show(other.get(key))}"
             for key, word in _SPACE_WORDS.items()
-            if self.space[key] != other.get(key)
+            if self.space.get(key) != other.get(key)
         ]
 
     def differences(self, other: Recipe) -> list[str]:
@@ -113,9 +116,13 @@ class Recipe:
         return lines
 
 
-def package_versions(uses_torch: bool) -> dict[str, str]:
-    """Return the versions of the packages whose code makes the numbers."""
-    names = ["terrapatch", "numpy", "rasterio"] + (["torch", "timm"] if uses_torch else [])
+def package_versions(packages: Sequence[str]) -> dict[str, str]:
+    """Return the versions of the packages whose code makes the numbers.
+
+    Args:
+        packages: Those of the backbone.
+    """
+    names = ("terrapatch", "numpy", "rasterio", *packages)
     return {name: importlib.metadata.version(name) for name in names}
 
 
@@ -125,5 +132,7 @@ def _hash(data: Any) -> str:
 
 
 def _show(value: Any) -> str:
+    if isinstance(value, dict) and "kind" in value:
+        return f"{value['kind']} ({_hash(value)[:8]})"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= 80 else text[:77] + "…"
