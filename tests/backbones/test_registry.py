@@ -189,9 +189,7 @@ def test_the_list_of_weights_is_what_the_libraries_say() -> None:
         ("last", {}, (2, 4096)),
     ],
 )
-def test_the_descriptors_of_the_classics(
-    layer: str, options: Any, shape: tuple[int, int]
-) -> None:
+def test_the_descriptors_of_the_classics(layer: str, options: Any, shape: tuple[int, int]) -> None:
     vgg = get_backbone("vgg16:random")
     size = vgg.input_size((100, 100))
     assert size == 224
@@ -260,7 +258,7 @@ def test_names_are_found_in_any_case_and_with_their_default_variant() -> None:
     assert get_backbone("resnet50:v1") is get_backbone("resnet50")
     assert get_backbone("resnet50:v2").weights != get_backbone("resnet50").weights
     for name in ("resnet50:v9", "imagestats:random", "no:random", "resnet50:random-1"):
-        with pytest.raises(ValueError, match="backbone|no network"):
+        with pytest.raises(ValueError, match=r"backbone|no network"):
             get_backbone(name)
 
 

@@ -1,4 +1,4 @@
-"""What a network is, computed from the network itself: parameters, cost, and every layer's facts."""
+"""What a network is, computed from the network itself: parameters, cost, every layer's facts."""
 
 from __future__ import annotations
 

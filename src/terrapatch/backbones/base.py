@@ -5,6 +5,7 @@ Nothing here imports torch; the loaders do, when they are called.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -90,6 +91,7 @@ class Backbone:
         mixing: How more bands become the channels it takes.
         fits: Whether those numbers have to be drawn from a scene (or read from a file).
         poolings: Ways its layers can be pooled.
+        precisions: Precisions it computes in.
         packages: Packages whose code makes the numbers.
         refusal: Why it cannot embed a scene; empty where it can.
     """
@@ -108,6 +110,7 @@ class Backbone:
     mixing: Mixing | None = None
     fits: bool = False
     poolings: tuple[str, ...] = POOLINGS
+    precisions: tuple[str, ...] = PRECISIONS
     packages: tuple[str, ...] = ()
     refusal: str = ""
 
@@ -125,7 +128,7 @@ class Backbone:
 
     def ready(
         self,
-        given: str | Path | None = None,
+        given: str | os.PathLike[str] | None = None,
         *,
         offline: bool = False,
         progress: files.Progress | None = None,
@@ -268,13 +271,12 @@ class Backbone:
             WeightsError: If the weights are missing, damaged or of another network.
             BackboneError: If the device or precision cannot be had.
         """
-        if precision not in PRECISIONS:
+        if precision not in self.precisions:
+            known = "not known" if precision not in PRECISIONS else f"not one of {self.name}"
             raise BackboneError(
-                f"precision {precision!r} is not known; choose {', '.join(PRECISIONS)}"
+                f"precision {precision!r} is {known}; choose {', '.join(self.precisions)}"
             )
-        return self.loader(
-            self.ready(), descriptor or self.default, input_size, device, precision
-        )
+        return self.loader(self.ready(), descriptor or self.default, input_size, device, precision)
 
 
 def _drawn(path: Path, name: str) -> dict[str, Any]:

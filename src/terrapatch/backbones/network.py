@@ -88,7 +88,11 @@ class NetworkEmbedder:
         def column(values: Any) -> torch.Tensor:
             return torch.tensor(values, dtype=torch.float32, device=self._device).view(1, -1, 1, 1)
 
-        self._mean, self._std, self._luma = column(contract.mean), column(contract.std), column(LUMA)
+        self._mean, self._std, self._luma = (
+            column(contract.mean),
+            column(contract.std),
+            column(LUMA),
+        )
         mixing = backbone.mixing
         self._mix = None if mixing is None else mixing.on(self._device)
 

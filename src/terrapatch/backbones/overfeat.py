@@ -131,6 +131,6 @@ def windows_of(image: torch.Tensor) -> torch.Tensor:
 
 def as_linear(network: nn.Sequential, fmap: torch.Tensor) -> torch.Tensor:
     """Run stage 6 as the fully connected layer of the paper on maps of 6 x 6 cells."""
-    conv = network[5][0]
+    conv: Any = network.get_submodule("fc6.0")
     flat = fmap.flatten(1)
     return functional.relu(functional.linear(flat, conv.weight.flatten(1), conv.bias))

@@ -41,8 +41,9 @@ OVERFEAT = Architecture(
     summary="OverFeat, the fast network; its fully connected layers are convolutions",
     citation=SERMANET,
     build=_overfeat,
-    stages=tuple((n, n) for n in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"))
-    + (("logits", "logits"),),
+    stages=tuple(
+        (n, n) for n in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "logits")
+    ),
     classifier="logits",
     packages=("torch",),
     read=_read_overfeat,

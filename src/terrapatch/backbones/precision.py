@@ -111,7 +111,9 @@ def choose_precision(
     names = ["fp32"] + (["bf16"] if asked == "auto" else [])
     if asked == "auto" and device.startswith("cuda"):
         names.append("fp16")
-    if asked not in ("auto", "fp32"):
+    if asked == "auto":
+        names = [name for name in names if name in backbone.precisions]
+    elif asked != "fp32":
         names.append(asked)
     batch = patches[:TRIAL_PATCHES]
     embedders: dict[str, Embedder] = {}

@@ -1,6 +1,6 @@
-"""Random convolutional features, the baseline of MOSAIKS (Rolf et al. 2021, Nature
-Communications 12:4392): filters nobody trained, rectified both ways and averaged.
+"""Random convolutional features: filters nobody trained, rectified both ways and averaged.
 
+They are the baseline of MOSAIKS (Rolf et al. 2021, Nature Communications 12:4392).
 ``rcf`` draws its filters from a normal distribution, ``rcf:empirical`` cuts them out of
 the scene and whitens them. torchgeo draws both; ``rcf:gaussian7`` has seed 7.
 """
@@ -100,7 +100,7 @@ def empirical(windows: npt.NDArray[Any], seed: int) -> npt.NDArray[np.float32]:
     """
     from terrapatch.backbones.torchgeo_nets import random_filters
 
-    scaled = np.asarray(windows, np.float32) / 255
+    scaled = (np.asarray(windows) / 255).astype(np.float32)
     return random_filters(windows.shape[1], FEATURES, KERNEL, BIAS, seed, scaled)
 
 
@@ -145,6 +145,7 @@ _BARE = Backbone(
     default=Descriptor((LAYER,), ("mean",)),
     contract=None,
     loader=_load,
+    precisions=("fp32",),
     packages=("torch", "torchgeo"),
 )
 BACKBONES = (named("gaussian", 0), named("empirical", 0))

@@ -84,7 +84,7 @@ class Operation:
     made: tuple[int, int]
 
 
-class Reach(TorchDispatchMode):
+class Reach(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows fields, operations and floating-point operations while a network runs.
 
     Attributes:
@@ -94,7 +94,7 @@ class Reach(TorchDispatchMode):
 
     def __init__(self, image: torch.Tensor) -> None:
         """Begin with an image ``(n, channels, height, width)`` on the ``meta`` device."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations: list[Operation] = []
         self.flops = 0
         self._batch = image.shape[0]
@@ -172,9 +172,7 @@ def _map_size(made: Any) -> tuple[int, int]:
     return (int(first.shape[-2]), int(first.shape[-1]))
 
 
-def _slid(
-    given: Field, kernel: Any, stride: Any, padding: Any, dilation: Any, made: Any
-) -> Field:
+def _slid(given: Field, kernel: Any, stride: Any, padding: Any, dilation: Any, made: Any) -> Field:
     k, s, p, d = map(_pair, (kernel, stride, padding, dilation))
     return Field(
         given.rows.windowed(k[0], s[0], p[0], d[0]),
@@ -216,7 +214,7 @@ def _pooling(kind: str) -> Rule:
     return rule
 
 
-def _adaptive(_: Reach, args: Any, _kwargs: Any, given: list[Field], made: Any) -> Field:
+def _adaptive(_: Reach, _args: Any, _kwargs: Any, given: list[Field], made: Any) -> Field:
     """Average pooling to a set size: nothing where it is that size, else whole or in windows."""
     size, before = _map_size(made), given[0].size
     if size == before:
@@ -230,7 +228,7 @@ def _adaptive(_: Reach, args: Any, _kwargs: Any, given: list[Field], made: Any) 
     return Field(spans[0], spans[1], size)
 
 
-def _reduction(_: Reach, args: Any, _kwargs: Any, given: list[Field], made: Any) -> Field:
+def _reduction(_: Reach, args: Any, _kwargs: Any, given: list[Field], _made: Any) -> Field:
     """Means and the like over axes: over rows and columns they see the whole image."""
     dims = args[1] if len(args) > 1 else None
     axes = args[0].ndim

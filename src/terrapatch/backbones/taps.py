@@ -113,5 +113,3 @@ class Taps:
             self.network(batch)
         else:
             self.forward(self.network, batch)
-
-

@@ -132,9 +132,7 @@ def put(
     if bad:
         raise WeightsError(_foreign(path, architecture.name, bad, lacking, surplus, own, fitting))
     whole = not (lacking or surplus or unlike)
-    kept = {
-        n: t.to(own[n].dtype) for n, t in fitting.items() if n in own and n not in unlike
-    }
+    kept = {n: t.to(own[n].dtype) for n, t in fitting.items() if n in own and n not in unlike}
     network.load_state_dict(kept, strict=False)
     return whole
 

@@ -42,7 +42,7 @@ def _build_same(name: str) -> nn.Module:
     There, the odd zero goes below and to the right, so that filters trained that way
     lie half a pixel off under torch's symmetric padding.
     """
-    from timm.layers import Conv2dSame
+    from timm.layers.conv2d_same import Conv2dSame
     from torch import nn
 
     network = _build(name)
@@ -52,8 +52,8 @@ def _build_same(name: str) -> nn.Module:
             same = Conv2dSame(
                 module.in_channels,
                 module.out_channels,
-                module.kernel_size,
-                stride=module.stride,
+                module.kernel_size[0],
+                stride=module.stride[0],
                 groups=module.groups,
                 bias=module.bias is not None,
             )
@@ -83,7 +83,7 @@ def _staged(stem: str, paths: tuple[str, ...], logits: str, head: str = "") -> S
 
 
 def _features(stem: int, last: tuple[int, ...], logits: str, head: int | None = None) -> Stages:
-    """The same for networks whose modules stand in a row called ``features``."""
+    """Name the same in networks whose modules stand in a row called ``features``."""
     paths = tuple(f"features.{n}" for n in last)
     return _staged(f"features.{stem}", paths, logits, f"features.{head}" if head else "")
 

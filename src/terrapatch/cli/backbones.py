@@ -143,7 +143,7 @@ def show(
             facts = backbone.examine(input_size)
         about = _about(backbone, facts)
         voice.show(words.facts(about))
-        data: dict[str, Any] = {key: value for key, value in about}
+        data: dict[str, Any] = dict(about)
         if facts is not None:
             _show_layers(voice, backbone, facts, resolution)
             data |= {

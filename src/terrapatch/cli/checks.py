@@ -237,7 +237,9 @@ def weights() -> Iterator[Check]:
             here.append(name)
     value = f"{', '.join(here) or 'none'} (hashes checked); {lacking} more are not here"
     yield Check("weights", value)
-    way = "no download is tried (TERRAPATCH_OFFLINE)" if is_offline() else "downloaded when asked for"
+    way = (
+        "no download is tried (TERRAPATCH_OFFLINE)" if is_offline() else "downloaded when asked for"
+    )
     yield Check("other weights", f"{way}; bundles are unpacked into {bundle_folder()}")
 
 

@@ -48,7 +48,7 @@ def about_model(description: Plain) -> Rows:
         (
             "backbone",
             f"{space['backbone']}{_hash(space['weights'])}, {_input(space['input_size'])}, "
-            f"patches of {space['size']}, bands {_names(space['bands'])}, {space['mode']} mode",
+            f"patches of {space['size']}, {_taken(space)}, {space['mode']} mode",
         ),
         ("fitted with", _versions(description["versions"])),
     ]
@@ -164,8 +164,17 @@ def _pixels(pair: Sequence[int]) -> str:
 def _backbone(backbone: Plain) -> str:
     return (
         f"{backbone['name']}{_hash(backbone['weights'])}, {_input(backbone['input_size'])}, "
-        f"bands taken as {_names(backbone['bands'])}"
+        f"{_taken(backbone)}"
     )
+
+
+def _taken(space: Plain) -> str:
+    """Say which bands a network takes, and how more of them are mixed into its channels."""
+    names, mixing = _names(space["bands"]), space.get("adapt")
+    if not mixing:
+        return f"bands taken as {names}"
+    ways = {"repeat": "in turns", "mean": "as their mean", "pca": "by principal components"}
+    return f"bands {names} mixed {ways.get(mixing['kind'], '')} into {len(mixing['matrix'])}"
 
 
 def _hash(weights: str | None) -> str:
@@ -177,7 +186,12 @@ def _input(size: int | None) -> str:
 
 
 def _descriptor(descriptor: Plain, n_features: int | None) -> str:
-    words = {"mean": "mean", "std": "standard deviation"}
+    words = {
+        "std": "standard deviation",
+        "max": "maximum",
+        "gem": "generalised mean",
+        "flatten": "every position",
+    }
     pools = " and ".join(words.get(p, p) for p in descriptor["pooling"])
     text = f"{pools} of {_names(descriptor['layers'])}"
     text += ", each layer brought to unit length" if descriptor["l2"] else ""
