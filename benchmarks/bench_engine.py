@@ -43,12 +43,11 @@ def forward_only(embedder: object, batch: int, size: int, taps: bool) -> Callabl
         with torch.inference_mode():
             while done < LOOP_PATCHES:
                 if taps:
-                    torch.cat(embedder._taps(x), 1).cpu()
+                    torch.cat(embedder._pooled(x), 1).cpu()
                 else:
-                    y = x
-                    for stage in embedder._stages:
-                        y = stage(y)
-                    y.mean().item()
+                    last: list[torch.Tensor] = []
+                    embedder._taps.run(x, lambda _name, made: last.append(made))  # noqa: B023
+                    last[-1].mean().item()
                 done += batch
         return done / (time.perf_counter() - start)
 
@@ -93,7 +92,9 @@ def torchgeo_pipeline(
         with torch.inference_mode():
             for sample in loader:
                 x = (sample["image"].float() - embedder._mean) / embedder._std
-                torch.cat(embedder._taps(x.contiguous(memory_format=torch.channels_last)), 1).cpu()
+                torch.cat(
+                    embedder._pooled(x.contiguous(memory_format=torch.channels_last)), 1
+                ).cpu()
                 done += len(x)
                 if done >= LOOP_PATCHES:
                     break

@@ -39,7 +39,7 @@ def test_the_shell_examples_work(place: Path) -> None:
             command,
             shell=True,
             cwd=place,
-            env={**os.environ, "PATH": tools},
+            env={**os.environ, "PATH": tools, "TERRAPATCH_WEIGHTS": str(place / "weights")},
             capture_output=True,
             text=True,
         )

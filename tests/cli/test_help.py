@@ -20,6 +20,10 @@ COMMANDS = (
     "backbones",
     "backbones list",
     "backbones show",
+    "backbones get",
+    "backbones pack",
+    "backbones unpack",
+    "backbones fit",
 )
 CODE = """
 import sys

@@ -18,7 +18,14 @@ from storefiles import Make
 from terrapatch.backbones import get_backbone, registry
 from terrapatch.backbones.build import random as random_network
 from terrapatch.backbones.mixing import Mixing
-from terrapatch.errors import BackboneError, RecipeError, SceneError, UnitsError, WeightsError
+from terrapatch.errors import (
+    BackboneError,
+    OutputError,
+    RecipeError,
+    SceneError,
+    UnitsError,
+    WeightsError,
+)
 
 FAST: dict[str, Any] = {
     "size": 32,
@@ -129,6 +136,31 @@ def test_random_filters_of_a_scene(six: Path, tmp_path: Path) -> None:
     assert one.n_features == 512
     assert np.isnan(one.data.values[0, 0]).all(), "the hole stays empty"
     assert "fp32" in one.recipe.execution["precision"]
+
+
+def test_filters_of_one_scene_describe_another(
+    six: Path, make_raster: Make, tmp_path: Path
+) -> None:
+    from terrapatch.features.filters import draw
+
+    file = draw(six, tmp_path / "filters.safetensors", seed=0)
+    again = draw(six, tmp_path / "again.safetensors", seed=0)
+    assert file.read_bytes() == again.read_bytes()
+    with pytest.raises(OutputError, match="exists already; pass --overwrite"):
+        draw(six, file)
+    options = {"size": 16, "dtype": "float32", "backbone": "rcf:empirical"}
+    own = tp.embed(six, tmp_path / "own.zarr", **options)
+    kept = tp.embed(six, tmp_path / "kept.zarr", weights=file, **options)
+    assert own.recipe.fingerprint == kept.recipe.fingerprint
+    elsewhere = make_raster("other.tif", bands=6, height=64, width=64, seed=9)
+    other = tp.embed(elsewhere, tmp_path / "other.zarr", weights=file, **options)
+    assert other.recipe.space_fingerprint == own.recipe.space_fingerprint
+    with pytest.raises(BackboneError, match="cut out of 6 bands but the scene gives 3"):
+        tp.embed(six, tmp_path / "f.zarr", weights=file, bands="1-3", **options)
+    (tmp_path / "noise").write_bytes(b"no filters")
+    for wrong in (tmp_path / "noise", tmp_path / "none", six):
+        with pytest.raises(WeightsError, match="cannot be read as the filters of rcf:empirical"):
+            tp.embed(six, tmp_path / "f.zarr", weights=wrong, **options)
 
 
 def test_a_scene_without_room_for_filters(make_raster: Make, tmp_path: Path) -> None:

@@ -284,13 +284,18 @@ def _drawn(path: Path, name: str) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    from terrapatch.backbones.rcf import TENSOR
+
+    again = (
+        f"{path} cannot be read as the filters of {name}; draw them with: terrapatch backbones fit"
+    )
     try:
-        return dict(load_file(path))
+        found = dict(load_file(path))
     except (SafetensorError, ValueError, OSError) as fault:
-        raise WeightsError(
-            f"{path} cannot be read as the filters of {name} ({fault}); draw them again with "
-            "terrapatch backbones fit"
-        ) from fault
+        raise WeightsError(again) from fault
+    if set(found) != {TENSOR} or found[TENSOR].ndim != 4:
+        raise WeightsError(again)
+    return found
 
 
 def _words(text: Sequence[str] | str) -> tuple[str, ...]:

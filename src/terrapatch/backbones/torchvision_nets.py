@@ -71,7 +71,7 @@ def _rename_densenet(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _numbered(prefix: str, module: str, last: tuple[int, ...]) -> Stages:
-    """Name modules of a sequence ``prefix1``, ``prefix2`` …"""
+    """Name modules of a sequence by a prefix and a number."""
     return tuple((f"{prefix}{i}", f"{module}.{n}") for i, n in enumerate(last, 1))
 
 

@@ -9,6 +9,7 @@ import typer
 
 from terrapatch.cli import weights as weights_commands
 from terrapatch.cli import words
+from terrapatch.cli.fit import fit
 from terrapatch.cli.options import Debug, Json, Quiet
 from terrapatch.cli.voice import Voice, speaking
 
@@ -21,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=False,
 )
 weights_commands.add_to(app)
+app.command("fit")(fit)
 
 
 @app.callback(invoke_without_command=True)

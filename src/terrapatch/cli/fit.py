@@ -1,0 +1,59 @@
+"""``terrapatch backbones fit``: random filters of a scene, kept for other scenes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from terrapatch.cli.options import (
+    READING,
+    Debug,
+    Json,
+    Nodata,
+    Overwrite,
+    Quiet,
+    SceneArgument,
+    Seed,
+)
+from terrapatch.cli.voice import speaking
+
+
+def fit(
+    scene: SceneArgument,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="File to write, e.g. filters.safetensors.")
+    ],
+    bands: Annotated[
+        str | None,
+        typer.Option("--bands", help="Names, numbers from 1, or rgb.", rich_help_panel=READING),
+    ] = None,
+    units: Annotated[
+        str | None,
+        typer.Option(
+            "--units",
+            help="LOW:HIGH, percentile:2,98, reflectance[:N] or uint8.",
+            rich_help_panel=READING,
+        ),
+    ] = None,
+    nodata: Nodata = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Cut the filters of rcf:empirical out of a scene, to describe other scenes by the same."""
+    with speaking(as_json, quiet, debug) as voice:
+        from terrapatch.features.filters import draw
+
+        path = draw(
+            scene, out, bands=bands, units=units, nodata=nodata, seed=seed, overwrite=overwrite
+        )
+        voice.outputs([path])
+        voice.show(
+            f"next: terrapatch embed OTHER -o other.zarr --size 60m --backbone rcf:empirical "
+            f"--weights {path}"
+        )
+        voice.result({"path": str(path)})
