@@ -8,7 +8,7 @@ from torch import nn
 
 from plain_lite0 import relative_error
 from terrapatch.backbones import get_backbone, overfeat
-from terrapatch.cli.backbones import stage_row
+from terrapatch.cli.layers import stage_row
 from terrapatch.errors import BackboneError
 
 # The lecture's table (deck 000, after Sermanet et al. 2013, table 1), column by column.

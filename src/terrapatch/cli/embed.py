@@ -13,6 +13,7 @@ from terrapatch.cli.options import (
     GRID,
     NETWORK,
     READING,
+    Bands,
     Debug,
     Json,
     Nodata,
@@ -20,6 +21,7 @@ from terrapatch.cli.options import (
     Overwrite,
     Quiet,
     SceneArgument,
+    Units,
 )
 from terrapatch.cli.voice import Voice, speaking
 
@@ -47,10 +49,7 @@ def embed(
     edge: Annotated[
         str, _grid("--edge", "Beyond the scene: reflect, nodata or drop such cells.")
     ] = "reflect",
-    bands: Annotated[
-        str | None,
-        typer.Option("--bands", help="Names, numbers from 1, or rgb.", rich_help_panel=READING),
-    ] = None,
+    bands: Bands = None,
     adapt: Annotated[
         str | None,
         typer.Option(
@@ -59,14 +58,7 @@ def embed(
             rich_help_panel=READING,
         ),
     ] = None,
-    units: Annotated[
-        str | None,
-        typer.Option(
-            "--units",
-            help="LOW:HIGH, percentile:2,98, reflectance[:N] or uint8.",
-            rich_help_panel=READING,
-        ),
-    ] = None,
+    units: Units = None,
     nodata: Nodata = None,
     readers: Annotated[
         int,

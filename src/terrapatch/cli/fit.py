@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from terrapatch.cli.options import (
-    READING,
+    Bands,
     Debug,
     Json,
     Nodata,
@@ -16,6 +16,7 @@ from terrapatch.cli.options import (
     Quiet,
     SceneArgument,
     Seed,
+    Units,
 )
 from terrapatch.cli.voice import speaking
 
@@ -25,18 +26,8 @@ def fit(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="File to write, e.g. filters.safetensors.")
     ],
-    bands: Annotated[
-        str | None,
-        typer.Option("--bands", help="Names, numbers from 1, or rgb.", rich_help_panel=READING),
-    ] = None,
-    units: Annotated[
-        str | None,
-        typer.Option(
-            "--units",
-            help="LOW:HIGH, percentile:2,98, reflectance[:N] or uint8.",
-            rich_help_panel=READING,
-        ),
-    ] = None,
+    bands: Bands = None,
+    units: Units = None,
     nodata: Nodata = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,

@@ -43,6 +43,18 @@ FeaturesArgument = Annotated[
     Path,
     typer.Argument(metavar="FEATURES", help="A store made by terrapatch embed."),
 ]
+Bands = Annotated[
+    str | None,
+    typer.Option("--bands", help="Names, numbers from 1, or rgb.", rich_help_panel=READING),
+]
+Units = Annotated[
+    str | None,
+    typer.Option(
+        "--units",
+        help="LOW:HIGH, percentile:2,98, reflectance[:N] or uint8.",
+        rich_help_panel=READING,
+    ),
+]
 Nodata = Annotated[
     float | None,
     typer.Option("--nodata", help="Value without data, if not stated.", rich_help_panel=READING),
