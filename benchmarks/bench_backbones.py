@@ -26,7 +26,7 @@ from terrapatch.features.engine import run
 from terrapatch.learn import iou, mask_by_majority
 from terrapatch.studies.settlements import default_scaling
 
-SIZE, STRIDE = "60m", "30m"
+SIZE, STRIDE = "60m", "60m"
 # Backbones with real weights, with the file where no package brings it; then what to beat.
 NETWORKS = (
     ("efficientnet_lite0", None),

@@ -74,7 +74,7 @@ OverFeat's own file, `net_weight_0` from the authors' archive, is read as it is
 
 ## Which one finds informal settlements
 
-Cells of 60 m every 30 m, k-means with k = {k}, a cluster called informal when most of its cells are,
+Cells of 60 m, k-means with k = {k}, a cluster called informal when most of its cells are,
 intersection over union of informal, mean over {seeds} seeds (standard deviation); the rate is that of
 the whole engine on the last scene; parameters and cost (two operations a multiply-add, at the
 size the patches were brought to) are computed from the network.

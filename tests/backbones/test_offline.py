@@ -71,7 +71,7 @@ def test_the_hook_sees_a_download(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "imagestats", "resnet18:random"])
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "imagestats", "resnet18:random", "rcf"])
 def test_embed_opens_no_socket(
     tmp_path: Path, make_raster: Callable[..., Path], backbone: str
 ) -> None:
@@ -79,6 +79,15 @@ def test_embed_opens_no_socket(
     run = audit(tmp_path, *EMBED, "--backbone", backbone, "--offline")
     assert (run.code, run.seen) == (0, []), run.err
     assert (tmp_path / "f.zarr").is_dir()
+
+
+def test_torchgeos_weights_open_no_socket_either(
+    tmp_path: Path, make_raster: Callable[..., Path]
+) -> None:
+    make_raster("scene.tif", height=16, width=16)
+    run = audit(tmp_path, *EMBED, "--backbone", "resnet50:fmow_rgb_gassl", "--offline")
+    assert (run.code, run.seen) == (2, []), run.err
+    assert "resnet50_fmow_rgb_gassl-da43d987.pth" in run.err
 
 
 @pytest.mark.parametrize("by", ["option", "environment"])

@@ -159,7 +159,7 @@ def test_empirical_features_need_their_filters(tmp_path: Path) -> None:
     np.testing.assert_allclose(given, recomputed(filters, batch), rtol=1e-3, atol=1e-4)
 
     path.write_bytes(b"no filters")
-    with pytest.raises(WeightsError, match="draw them again"):
+    with pytest.raises(WeightsError, match="draw them with"):
         bare.ready(path)
 
 

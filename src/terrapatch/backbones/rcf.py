@@ -25,6 +25,8 @@ LAYER = "filters"
 TENSOR = "weights"
 # Windows that empirical filters are cut out of, and their side in pixels.
 WINDOWS, WINDOW_SIDE = 64, 32
+# Patches whose maps are held at once, so that memory stays small.
+AT_ONCE = 8
 
 
 class RandomFeatures:
@@ -50,8 +52,6 @@ class RandomFeatures:
         import torch
         from torch.nn import functional
 
-        from terrapatch.backbones.pooling import pool
-
         if min(batch.shape[2:]) < KERNEL:
             raise BackboneError(
                 f"patches of {batch.shape[2]} x {batch.shape[3]} pixels are smaller than the "
@@ -60,12 +60,25 @@ class RandomFeatures:
         filters = self._filters_for(batch.shape[1])
         with torch.inference_mode():
             x = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device).float() / 255
-            made = functional.conv2d(x, filters) + BIAS
-            both = torch.cat([made.clamp_min(0), made.clamp_max(0).neg()], 1)
-            out = pool(both.flatten(2), self._descriptor.pooling)
+            x = x.contiguous(memory_format=torch.channels_last)
+            out = torch.cat([self._pooled(part, filters) for part in x.split(AT_ONCE)])
             if self._descriptor.l2:
                 out = functional.normalize(out, dim=1)
             return np.asarray(out.cpu().numpy())
+
+    def _pooled(self, x: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
+        """Filter a few patches, rectify both ways and pool; their maps are 512 bands wide."""
+        import torch
+        from torch.nn import functional
+
+        from terrapatch.backbones.pooling import pool
+
+        bias = torch.full((len(filters),), BIAS, device=x.device)
+        made = functional.conv2d(x, filters, bias).flatten(2)
+        up, down = made.clamp_min(0), made.clamp_max(0).neg_()
+        return torch.cat(
+            [pool(half, (word,)) for word in self._descriptor.pooling for half in (up, down)], 1
+        )
 
     def _filters_for(self, bands: int) -> torch.Tensor:
         import torch
