@@ -37,8 +37,9 @@ LECTURES = (
 INTRO = """# Backbones
 
 Written by `python docs/make_backbones_page.py`, which measures and computes everything on this
-page in one run ({machine}). `terrapatch backbones list` shows what is there, `terrapatch backbones
-show NAME` one network with its layers.
+page in one run ({machine}).
+`terrapatch backbones list` shows what is there, `terrapatch backbones show NAME` one network with
+its layers.
 
 ## Names
 
@@ -81,9 +82,10 @@ size the patches were brought to) are computed from the network.
 
 {settlements}
 
-`{first}` holds few informal cells, so one cell more or less moves its figures by several
-hundredths; a figure for a choice between backbones is the other scene's. A random twin tells what the
-architecture alone does, without training.
+The share in the heads tells how much a figure can say. `{first}` holds so few informal cells that
+they are either a cluster of their own or lost in a larger one: its figures are 0 or 1 by chance, and
+a choice between backbones is made by the other scene's. At other k and over more recipes see
+`benchmarks/RESULTS.md`. A random twin tells what the architecture alone does, without training.
 
 ## More than three bands
 
@@ -175,7 +177,7 @@ def verdict(rows: list[str]) -> str:
             f"{head}: the best mixing is {best} with {top:.1f}, {top - plain:+.1f} against the rgb "
             f"triplet; best of all is {whole} with {scores[whole]:.1f}."
         )
-    return "\n".join(told)
+    return "\n\n".join(told)
 
 
 def main() -> None:

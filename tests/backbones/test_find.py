@@ -130,15 +130,12 @@ def test_a_file_that_is_downloaded_says_how_to_get_it_again(places: dict[str, Pa
     assert "terrapatch backbones unpack, from a bundle with tiny" in refusal(other)
 
 
-def test_the_given_file_may_be_another(
-    places: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_given_file_may_be_another(places: dict[str, Path], tmp_path: Path) -> None:
     """Who gives a file means it; its own hash is what is recorded."""
     own = put(tmp_path / "own.pth", b"my own")
-    with caplog.at_level("INFO", logger="terrapatch"):
-        found = find(NET, "tiny", given=own, offline=True)
+    found = find(NET, "tiny", given=own, offline=True)
     assert found.sha256 == hashlib.sha256(b"my own").hexdigest()
-    assert "own.pth is not the published net.pth" in caplog.text
+    assert "own.pth is not the published net.pth" in found.note
     for path, words in ((tmp_path, "is a folder"), (tmp_path / "none", "does not exist")):
         assert f"the weights {path} cannot be read: it {words}" in refusal(given=path)
 

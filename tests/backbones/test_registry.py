@@ -349,3 +349,16 @@ def test_gap_has_no_parameters_and_sees_everything() -> None:
     last, logits = facts.layers[-2:]
     assert logits.parameters - last.parameters == 512 * 1000 + 1000
     assert math.isinf(logits.field)
+
+
+def test_loading_draws_no_random_numbers_and_reads_every_one(tmp_path: Path) -> None:
+    """Weights from a file are the file's, whatever state the random generator is in."""
+    twin = get_backbone("convnext_tiny:random4")
+    net = get_backbone("convnext_tiny")
+    assert twin.architecture is not None
+    torch.save(random_network(twin.architecture, 4).state_dict(), tmp_path / "w.pth")
+    before = torch.random.get_rng_state()
+    made = net.ready(tmp_path / "w.pth").load(net.describe("all,logits"), 64).features(photos(1))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    expected = twin.load(twin.describe("all,logits"), 64).features(photos(1))
+    np.testing.assert_array_equal(made, expected)

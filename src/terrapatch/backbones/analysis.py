@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,7 +125,11 @@ class _Watch:
             handle.remove()
 
     def _enter(self, module: nn.Module, _given: Any) -> None:
-        for parameter in module.parameters(recurse=False):
+        self._count(module.parameters(recurse=False))
+
+    def _count(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Add the parameters that were not seen before."""
+        for parameter in parameters:
             if id(parameter) not in self._ran:
                 self._ran.add(id(parameter))
                 self._parameters += parameter.numel()
@@ -135,6 +139,7 @@ class _Watch:
             field = self._reach.field(made)
             if field is None:
                 raise BackboneError(f"the layer {name} does not depend on the image")
+            self._count(module.parameters())
             done = tuple(self._reach.operations[self._operations :])
             self._operations = len(self._reach.operations)
             self.layers = [one for one in self.layers if one.name != name]

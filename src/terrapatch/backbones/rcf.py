@@ -61,7 +61,8 @@ class RandomFeatures:
         with torch.inference_mode():
             x = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device).float() / 255
             x = x.contiguous(memory_format=torch.channels_last)
-            out = torch.cat([self._pooled(part, filters) for part in x.split(AT_ONCE)])
+            parts = torch.split(x, AT_ONCE)
+            out = torch.cat([self._pooled(part, filters) for part in parts])
             if self._descriptor.l2:
                 out = functional.normalize(out, dim=1)
             return np.asarray(out.cpu().numpy())

@@ -252,27 +252,51 @@ def _reshape(reach: Reach, args: Any, _kwargs: Any, given: list[Field], made: An
     return given[0]
 
 
+def _axes(tensor: torch.Tensor, field: Field) -> tuple[int, int] | None:
+    """Find rows and columns among four axes, by their lengths; channels may come last."""
+    if tensor.ndim != 4:
+        return None
+    shape = tuple(map(int, tensor.shape))
+    return next((at for at in ((2, 3), (1, 2)) if shape[at[0] : at[1] + 1] == field.size), None)
+
+
+def _on_axes(
+    given: Field, axes: tuple[int, int], made: torch.Tensor, change: Callable[[Span, int], Span]
+) -> Field:
+    """Change the spans of rows and columns, and take their new lengths."""
+    size = (int(made.shape[axes[0]]), int(made.shape[axes[1]]))
+    return Field(change(given.rows, axes[0]), change(given.cols, axes[1]), size)
+
+
 def _padded(_: Reach, args: Any, _kwargs: Any, given: list[Field], made: Any) -> Field:
-    sides = [*args[1], 0, 0, 0, 0][:4]
-    field = given[0]
-    if args[0].ndim != 4:
-        return field
-    return Field(field.rows.shifted(-sides[2]), field.cols.shifted(-sides[0]), _map_size(made))
+    axes = _axes(args[0], given[0])
+    if axes is None:
+        return given[0]
+
+    def before(span: Span, axis: int) -> Span:
+        place = 2 * (args[0].ndim - 1 - axis)  # the last axis comes first
+        return span.shifted(-args[1][place]) if place < len(args[1]) else span
+
+    return _on_axes(given[0], axes, made, before)
 
 
 def _slice(_: Reach, args: Any, _kwargs: Any, given: list[Field], made: Any) -> Field:
-    dim = args[1] % args[0].ndim if len(args) > 1 else 0
-    start, field = (args[2] or 0) if len(args) > 2 else 0, given[0]
-    if args[0].ndim != 4 or dim < 2:
-        return field
-    if start < 0:
-        start += args[0].shape[dim]
-    rows, cols = field.rows, field.cols
-    if dim == 2:
-        rows = rows.shifted(start)
-    else:
-        cols = cols.shifted(start)
-    return Field(rows, cols, _map_size(made))
+    axes = _axes(args[0], given[0])
+    if axes is None:
+        return given[0]
+    whole: tuple[Any, ...] = (0, 0, None, 1)
+    asked: tuple[Any, ...] = tuple(args[1:])
+    dim, start, _stop, step = (*asked, *whole[len(asked) :])
+    dim, start = dim % args[0].ndim, start or 0
+    start += args[0].shape[dim] if start < 0 else 0
+
+    def cut(span: Span, axis: int) -> Span:
+        if axis != dim:
+            return span
+        moved = span.shifted(start)
+        return Span(moved.step * step, moved.low, moved.high)
+
+    return _on_axes(given[0], axes, made, cut)
 
 
 def _attention(_: Reach, _args: Any, _kwargs: Any, given: list[Field], _made: Any) -> Field:

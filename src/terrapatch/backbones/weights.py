@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from terrapatch.errors import WeightsError
-
-log = logging.getLogger("terrapatch")
 
 BUNDLE_ENV, OFFLINE_ENV = "TERRAPATCH_WEIGHTS", "TERRAPATCH_OFFLINE"
 # Sizes published in megabytes are rounded to a thousandth.
@@ -80,11 +77,13 @@ class Found:
         path: Where it is.
         sha256: Its whole hash.
         place: Where it was found, in words.
+        note: What a person should know about it, if anything.
     """
 
     path: Path
     sha256: str
     place: str
+    note: str = ""
 
 
 def is_offline(asked: bool = False) -> bool:
@@ -233,16 +232,13 @@ def _given(weights: Weights, owner: str, path: Path) -> Found:
         what = "is a folder" if path.is_dir() else "does not exist"
         raise WeightsError(f"the weights {path} cannot be read: it {what}; give a file")
     digest = sha256_of(path, "make it readable")
+    note = ""
     if weights.sha256 and not digest.startswith(weights.sha256):
-        log.info(
-            "%s is not the published %s (its sha256 begins %s, not %s); it is used as you ask, "
-            "and recorded by its own hash",
-            path.name,
-            weights.name,
-            digest[:12],
-            weights.sha256[:12],
+        note = (
+            f"{path.name} is not the published {weights.name} (its sha256 begins {digest[:12]}, "
+            f"not {weights.sha256[:12]}); it is used as you ask, and recorded by its own hash"
         )
-    return Found(path, digest, f"given for {owner}")
+    return Found(path, digest, f"given for {owner}", note)
 
 
 def _again(weights: Weights, owner: str) -> str:

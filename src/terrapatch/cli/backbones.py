@@ -109,6 +109,8 @@ def _brief(backbone: Backbone, details: bool) -> dict[str, Any]:
 def _state(backbone: Backbone) -> str:
     from terrapatch.backbones.weights import look
 
+    if backbone.refusal:
+        return "cannot embed"
     if backbone.weights is None:
         return "none needed"
     if look(backbone.weights) is not None:
@@ -174,6 +176,8 @@ def _about(backbone: Backbone, facts: NetworkFacts | None) -> list[tuple[str, st
             ("cost", f"{facts.flops / 1e9:.3g} GFLOP a patch of {facts.size} px "
                      f"({facts.flops / 2e9:.3g} G multiply-adds)"),
         ]  # fmt: skip
+    if backbone.refusal:
+        return rows
     rows += _about_weights(backbone)
     contract = backbone.contract
     if contract is None:

@@ -86,6 +86,8 @@ def prepare(
     if batch is not None and batch < 1:
         raise BackboneError(f"a batch of {batch} patches is too small; give 1 or more")
     network = get_backbone(backbone).ready(weights, offline=offline, progress=progress)
+    if network.found is not None and network.found.note:
+        log.info("%s", network.found.note)
     opened = Scene.open(scene, bands=bands, units=units, nodata=nodata)
     opened, network = fit_to_scene(opened, network, adapt)
     log.info("%s: %s", opened.name, _reading(opened))
