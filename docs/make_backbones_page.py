@@ -101,18 +101,20 @@ that keep fields (Landsat) or blocks of 960 m (EnMAP) together:
 
 {verdict}
 
-## Where the lectures are wrong
+Patches of nine pixels show a network little but colour, which plain band statistics hold as well.
+
+## The lectures' numbers, computed
 
 | network | lecture | computed |
 |---|---|---|
 {lectures}
 | `overfeat` | 000: stage 2 is given 24 x 24 | 28 x 28; 24 x 24 is what its convolution gives |
 
-The paper's own table has the same slip: (231 - 11) / 4 + 1 = 56, pooled 28, and 24 after the 5 x 5
-filters; were 24 given, stage 6 would be left with 5 x 5 for its 6 x 6 filters. All other cells of the
-lecture's table are what `terrapatch backbones show overfeat` computes. The "60 M" of AlexNet counts
-two towers that share less; the network meant by every library since 2014 has one. NASNet-Mobile
-(5.3 M) and Inception v2 are built by none of the libraries, so only NASNet-A large is here.
+The first three are rounded; GoogLeNet's 4 M is too low, and the 24 x 24 of OverFeat is a slip:
+(231 - 11) / 4 + 1 = 56, pooled 28, and 24 after the 5 x 5 filters. Were 24 given, stage 6 would be
+left with 5 x 5 for its 6 x 6 filters. All other cells of the lecture's table are what
+`terrapatch backbones show overfeat` computes. NASNet-Mobile and Inception v2, which lectures also
+name, are built by neither torchvision nor timm, so they are not here.
 
 OverFeat's three last layers are convolutions, so it slides over larger images (windows of 231 px
 every 32). Stages 3 to 5 pad with zeros, which a window inside an image does not have around it:
