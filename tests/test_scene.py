@@ -170,6 +170,15 @@ def test_bands_for_a_network(make_raster: MakeRaster) -> None:
     with pytest.raises(BandError, match="1,1,1 to show one band as grey"):
         grey.for_channels(3)
     assert Scene.open(grey, bands="1,1,1").for_channels(3).bands == (1, 1, 1)
+    turned = Scene.open(make_raster("t.tif", bands=3, descriptions=["blue", "green", "red"]))
+    assert turned.for_channels(3).bands == (3, 2, 1), "names count, not the order of the file"
+    each = turned.with_units("0:10,0:20,0:30").for_channels(3).require_units()
+    assert (each.text, each.high) == ("0:30,0:20,0:10", (30, 20, 10))
+    sentinel = ["B01", "B02", "B8A"]
+    s2 = Scene.open(make_raster("s2.tif", bands=3, descriptions=sentinel))
+    assert s2.for_channels(2, ("b8a", "b01")).bands == (3, 1)
+    with pytest.raises(BandError, match=r"takes 2 bands, in this order: b8a, b09; choose them"):
+        s2.for_channels(2, ("b8a", "b09"))
     ranged = Scene.open(make_raster("u.tif", bands=4, dtype="uint16", descriptions=["b", "g", "r"]))
     assert ranged.with_units("0:3000").for_channels(3).require_units().high == (3000.0,) * 3
 

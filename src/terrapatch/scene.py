@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -159,20 +160,21 @@ class Scene:
         sample = self.sample() if needs_sample else None
         return replace(self, units=parse_units(text, len(self.bands), sample, self.name))
 
-    def for_channels(self, channels: int | None) -> Scene:
+    def for_channels(self, channels: int | None, names: Sequence[str] = TRIPLETS["rgb"]) -> Scene:
         """Return the scene with as many bands as a network takes.
 
         Bands a person chose are kept, or refused if their number does not fit.
-        Otherwise all bands are taken where that fits, else the bands named
-        red, green and blue.
+        Otherwise the bands are taken that have the names of the network's (red, green
+        and blue for most), else all of them where their number fits.
 
         Args:
             channels: Number of channels, or ``None`` when any number does.
+            names: What the network takes them for, in order.
 
         Raises:
-            BandError: If no three bands can be told to be red, green and blue.
+            BandError: If they cannot be told by their names.
         """
-        if channels is None or len(self.bands) == channels:
+        if channels is None or (self.chosen and len(self.bands) == channels):
             return self
         if self.chosen:
             raise BandError(
@@ -180,9 +182,19 @@ class Scene:
                 f"{channels}; choose {channels} (one may be repeated, as in --bands 1,1,1)"
             )
         roles = [role(n) for n in self.band_names]
-        if channels == 3 and all(roles.count(r) == 1 for r in TRIPLETS["rgb"]):
-            return replace(self.with_bands("rgb"), chosen=False).with_units(
-                self.units.text if self.units else None
+        if channels == len(names) and all(roles.count(r) == 1 for r in names):
+            if self.roles == tuple(names):
+                return self
+            picked = replace(self.with_bands(names), chosen=False)
+            if self.units is None:
+                return picked
+            return replace(picked, units=self.units.pick(map(self.bands.index, picked.bands)))
+        if len(self.bands) == channels:
+            return self
+        if tuple(names) != TRIPLETS["rgb"]:
+            raise BandError(
+                f"the backbone takes {channels} bands, in this order: {', '.join(names)}; choose "
+                f"them from {self.name} with --bands (bands: {listing(self.band_names)})"
             )
         few = len(self.band_names) < 3
         hint = "1,1,1 to show one band as grey" if few else "3,2,1 where band 3 is red"

@@ -8,6 +8,7 @@ which is white, because a guess there silently ruins every feature after it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,16 @@ class Units:
     def is_reflectance(self) -> bool:
         """Whether values are declared as reflectance."""
         return self.text.startswith("reflectance")
+
+    def pick(self, places: Iterable[int]) -> Units:
+        """Return the units of some of the bands, by their places among those chosen."""
+        chosen, parts = list(places), self.text.split(",")
+        ranged = len(parts) == len(self.low) > 1 and not self.text.startswith("percentile")
+        return Units(
+            ",".join(parts[i] for i in chosen) if ranged else self.text,
+            tuple(self.low[i] for i in chosen),
+            tuple(self.high[i] for i in chosen),
+        )
 
     def whole_reflectance(self) -> Units:
         """Return declared reflectance with 1.0, not the white of a picture, as 255."""

@@ -48,9 +48,9 @@ def fit_to_scene(
     """
     if adapt is not None:
         return _mixed(scene, backbone, adapt)
-    chosen = scene.for_channels(backbone.channels)
     if backbone.contract is None:
-        return chosen, _with_drawn(chosen, backbone)
+        return scene, _with_drawn(scene, backbone)
+    chosen = scene.for_channels(backbone.channels, backbone.contract.channels)
     units = backbone.contract.units_for(chosen.require_units(), chosen.name)
     contract = backbone.contract.with_units(units)
     return replace(chosen, units=units), replace(backbone, contract=contract)
