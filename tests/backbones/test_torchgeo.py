@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import socket
 import subprocess
 import sys
@@ -616,3 +617,14 @@ def test_missing_weights_are_said_with_their_address(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TORCH_HOME", "/nowhere")
     with pytest.raises(WeightsError, match=r"59bfdff9.*huggingface|59bfdff9.*hf\.co"):
         found("resnet18:sentinel2_all_moco").ready(offline=True)
+
+
+def test_torchgeo_is_imported_in_its_adapter_alone() -> None:
+    """Its public names move from version to version; only one place has to follow."""
+    import terrapatch
+
+    root = Path(terrapatch.__file__).parent
+    importing = re.compile(r"^\s*(?:from|import) torchgeo\b", re.MULTILINE)
+    found = {p.name for p in root.rglob("*.py") if importing.search(p.read_text(encoding="utf-8"))}
+    assert found
+    assert all(name.startswith("torchgeo_") for name in found)
