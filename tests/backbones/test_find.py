@@ -181,7 +181,8 @@ def test_the_message_of_a_missing_file(places: dict[str, Path]) -> None:
     assert said == (
         f"the weights net.pth (about 103 MB, from a test, sha256 {DIGEST[:12]}…) are not on this "
         "machine; get them with: leave out --offline and it is downloaded from "
-        "https://weights.example/net.pth; or on a machine that has it run: terrapatch backbones "
+        "https://weights.example/net.pth (or fetch that file elsewhere and pass it with "
+        "--weights FILE); or on a machine that has it run: terrapatch backbones "
         "pack tiny -o bundle.tar, and here: terrapatch backbones unpack bundle.tar"
     )
 

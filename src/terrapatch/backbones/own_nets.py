@@ -73,7 +73,7 @@ LENET_WEIGHTS = Weights(
     exact="about",
     licence="yours",
     citation=LECUN,
-    how="train it, or use lenet5:random",
+    how="train it (or use lenet5:random)",
 )
 CAFFE_SQUEEZENET = Weights(
     name="squeezenet1_0_torchvision.pth",

@@ -183,7 +183,10 @@ def missing(weights: Weights, owner: str, offline: bool, reason: str = "") -> st
         ways.append(f"{weights.how} and pass it with --weights FILE")
     if weights.url is not None:
         retry = _online(offline, again=bool(reason))
-        ways.append(f"{retry} and it is downloaded from {weights.url}")
+        ways.append(
+            f"{retry} and it is downloaded from {weights.url} (or fetch that file elsewhere and "
+            "pass it with --weights FILE)"
+        )
     ways.append(
         f"on a machine that has it run: terrapatch backbones pack {owner} -o bundle.tar, and "
         "here: terrapatch backbones unpack bundle.tar"
