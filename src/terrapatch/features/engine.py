@@ -16,7 +16,7 @@ import numpy.typing as npt
 from terrapatch.backbones import DEFAULT, get_backbone
 from terrapatch.bands import BandChoice
 from terrapatch.errors import BackboneError, RecipeError
-from terrapatch.features._memory import trim
+from terrapatch.features._memory import kept_memory, trim
 from terrapatch.features.fitting import fit_to_scene
 from terrapatch.features.layout import DTYPES
 from terrapatch.features.plan import Plan, Settings, make_plan, nonempty
@@ -244,7 +244,7 @@ def run(
     """Carry out a settled run (see ``embed``)."""
     groups, dtype = plan.embedder.groups, plan.recipe.execution["dtype"]
     writer = StoreWriter(out, plan.recipe, plan.grid.geobox, groups, plan.side, dtype, overwrite)
-    with writer:
+    with writer, kept_memory():
         todo = [b for b in plan.blocks if not writer.is_done(b)]
         done = plan.n_cells - sum(b.shape[0] * b.shape[1] for b in todo)
         if done:

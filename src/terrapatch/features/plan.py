@@ -12,6 +12,7 @@ import numpy as np
 
 from terrapatch.backbones import Backbone, Descriptor, Embedder
 from terrapatch.errors import RecipeError, SceneError
+from terrapatch.features._memory import kept_memory
 from terrapatch.features.recipe import Recipe, package_versions
 from terrapatch.features.store import unfinished_recipe
 from terrapatch.grid import CellBlock, PatchGrid
@@ -89,7 +90,8 @@ def make_plan(scene: Scene, grid: PatchGrid, settings: Settings, out: Path) -> P
     scene.require_units()
     patches = _trial_patches(scene, grid)
     begun = unfinished_recipe(out)
-    device, precision, batch, rate, embedder = _settle(settings, begun, patches)
+    with kept_memory():
+        device, precision, batch, rate, embedder = _settle(settings, begun, patches)
     n_features = embedder.groups[-1][2]
     itemsize = 1 if scene.dtype == "uint8" and scene.require_units().is_eight_bit else 4
     side = block_side(grid, len(scene.bands), itemsize, n_features)
