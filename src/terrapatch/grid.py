@@ -49,6 +49,14 @@ class CellBlock:
         """Rows and columns of cells."""
         return self.rows.stop - self.rows.start, self.cols.stop - self.cols.start
 
+    def within(self, other: CellBlock) -> tuple[slice, slice]:
+        """Return rows and columns of this rectangle, counted from where another begins."""
+        top, left = other.rows.start, other.cols.start
+        return (
+            slice(self.rows.start - top, self.rows.stop - top),
+            slice(self.cols.start - left, self.cols.stop - left),
+        )
+
 
 @dataclass(frozen=True)
 class PatchGrid:

@@ -274,6 +274,13 @@ class Scene:
                 digest.update(values.tobytes())
         return digest.hexdigest()[:16]
 
+    @property
+    def may_have_holes(self) -> bool:
+        """Whether a pixel can be invalid at all: by nodata, mask, alpha, or not being a number."""
+        alpha = self.alpha is not None and self.alpha not in self.bands
+        stated = any(value is not None for value in self.nodata)
+        return stated or self.has_mask or alpha or self.dtype.startswith("float")
+
     def as_dict(self) -> dict[str, Any]:
         """Return what decides the pixels of this scene, for a recipe."""
         return {

@@ -32,6 +32,7 @@ class Layer:
         map_size: Rows and columns of its map; ``(1, 1)`` where it has no positions.
         stride: Input pixels between neighbouring positions.
         field: Side of its receptive field in input pixels; infinite where it sees all.
+        reach: First and last input pixel that its first position depends on.
         parameters: Parameters of the network up to and with this layer.
         flops: Floating-point operations up to and with this layer, two a multiply-add.
         operations: What runs between the layer before and the end of this one.
@@ -43,6 +44,7 @@ class Layer:
     map_size: tuple[int, int]
     stride: float
     field: float
+    reach: tuple[float, float]
     parameters: int
     flops: int
     operations: tuple[Operation, ...]
@@ -163,8 +165,18 @@ class _Watch:
         rows, cols = map_size(made, layout, int(flat.shape[2]))
         far = max(field.rows.length, field.cols.length)
         step = max(field.rows.step, field.cols.step)
+        spans = (field.rows, field.cols)
         return Layer(
-            name, path, int(flat.shape[1]), (rows, cols), step, far, self._parameters, flops, done
+            name=name,
+            path=path,
+            width=int(flat.shape[1]),
+            map_size=(rows, cols),
+            stride=step,
+            field=far,
+            reach=(min(s.low for s in spans), max(s.high for s in spans)),
+            parameters=self._parameters,
+            flops=flops,
+            operations=done,
         )
 
 

@@ -15,7 +15,7 @@ from terrapatch.backbones.build import built
 from terrapatch.backbones.contract import LUMA
 from terrapatch.backbones.fold import fold_batch_norm
 from terrapatch.backbones.pooling import Layout, as_map, pool
-from terrapatch.backbones.taps import Taps
+from terrapatch.backbones.taps import Take, Taps
 from terrapatch.errors import BackboneError, WeightsError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -161,15 +161,41 @@ class NetworkEmbedder:
             self._taps.run(self._input(batch), take)
         return {name: caught[name] for name in self._descriptor.layers}
 
-    def _input(self, batch: Batch) -> torch.Tensor:
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self._device
+
+    def run(self, batch: Batch, take: Take, size: tuple[int, int]) -> None:
+        """Run images of any size; hand over every layer the moment it is made.
+
+        Args:
+            batch: ``(n, bands, h, w)`` in 0–255.
+            take: See ``Taps.run``.
+            size: Height and width that they are resized to.
+
+        Raises:
+            BackboneError: If the GPU's memory does not hold them.
+        """
+        with torch.inference_mode(), _memory(len(batch)):
+            self._taps.run(self._input(batch, size), take)
+
+    def as_image(self, name: str, made: torch.Tensor) -> torch.Tensor:
+        """Return the map a layer gives of one image as ``(height, width, channels)``."""
+        nhwc = self._taps.layout(name, self._architecture.layout) == "nhwc"
+        return made[0] if nhwc else made[0].permute(1, 2, 0)
+
+    def _input(self, batch: Batch, size: tuple[int, int] | None = None) -> torch.Tensor:
         """Bring patches to the network's size, channels and scale, on the device."""
-        x = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
-        x = x.contiguous(memory_format=torch.channels_last).float()
+        given = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
+        x = given.contiguous(memory_format=torch.channels_last).float()
         if self._mix is not None:
             x = self._mix(x)
-        if self._size is not None and tuple(x.shape[2:]) != (self._size, self._size):
+        if size is None and self._size is not None:
+            size = (self._size, self._size)
+        if size is not None and tuple(x.shape[2:]) != size:
             x = functional.interpolate(
-                x, size=(self._size, self._size), mode=self._contract.interpolation, antialias=True
+                x, size=size, mode=self._contract.interpolation, antialias=True
             )
             if self._contract.interpolation == "bicubic":
                 x = x.clamp(0.0, 255.0)  # cubic weights overshoot at edges, pictures do not
@@ -177,7 +203,9 @@ class NetworkEmbedder:
             x = (x * self._luma).sum(1, keepdim=True)
         elif self._contract.order is not None:
             x = x[:, list(self._contract.order)]
-        x = x.sub(self._mean).div_(self._std)  # not in place: x may still be the caller's batch
+        # In place unless x may still be the caller's own batch.
+        x = x.sub(self._mean) if x.data_ptr() == given.data_ptr() else x.sub_(self._mean)
+        x = x.div_(self._std)
         return x.to(self._dtype).contiguous(memory_format=torch.channels_last)
 
     def _as_map(self, name: str, made: torch.Tensor) -> torch.Tensor:

@@ -82,6 +82,9 @@ def embed(
     input_size: Annotated[
         int | None, _network("--input-size", "Side patches are resized to, in pixels.")
     ] = None,
+    mode: Annotated[
+        str, _network("--mode", "exact, or dense: overlapping patches share their work.")
+    ] = "exact",
     device: Annotated[str, _network("--device", "auto, cpu, cuda, cuda:1 …")] = "auto",
     precision: Annotated[
         str, _network("--precision", "auto (by a short trial), fp32, bf16 or fp16.")
@@ -118,6 +121,7 @@ def embed(
         "units": units,
         "nodata": nodata,
         "input_size": input_size,
+        "mode": mode,
         "device": device,
         "precision": precision,
         "batch": batch,

@@ -19,7 +19,7 @@ from terrapatch.errors import BackboneError, RecipeError
 from terrapatch.features._memory import kept_memory, trim
 from terrapatch.features.fitting import fit_to_scene
 from terrapatch.features.layout import DTYPES
-from terrapatch.features.plan import Plan, Settings, make_plan, nonempty
+from terrapatch.features.plan import Plan, Settings, Work, make_plan, nonempty
 from terrapatch.features.raster import FeatureRaster
 from terrapatch.features.store import StoreWriter, discard_part, refuse_taken
 from terrapatch.grid import Length, PatchGrid
@@ -73,6 +73,7 @@ def prepare(
     units: str | None = None,
     nodata: float | None = None,
     input_size: int | None = None,
+    mode: str = "exact",
     device: str = "auto",
     precision: str = "auto",
     batch: int | None = None,
@@ -101,6 +102,7 @@ def prepare(
         precision=precision,
         batch=batch,
         dtype=dtype,
+        mode=mode,
     )
     return make_plan(opened, grid, settings, Path(out))
 
@@ -153,6 +155,7 @@ def embed(
     units: str | None = None,
     nodata: float | None = None,
     input_size: int | None = None,
+    mode: str = "exact",
     device: str = "auto",
     precision: str = "auto",
     batch: int | None = None,
@@ -186,6 +189,9 @@ def embed(
         units: ``LOW:HIGH``, ``percentile:2,98``, ``reflectance[:N]`` or ``uint8``.
         nodata: Nodata value, where the file states none.
         input_size: Side in pixels that patches are resized to.
+        mode: ``exact`` runs the network over every patch as if it were cut out; ``dense`` runs
+            it once over large tiles and pools what each patch's window holds, many times
+            faster where patches overlap, in a feature space of its own.
         device: ``auto``, ``cpu``, ``cuda`` …
         precision: ``auto`` (by a short trial), ``fp32``, ``bf16`` or ``fp16``.
         batch: Patches that go through the network at once.
@@ -223,6 +229,7 @@ def embed(
         units=units,
         nodata=nodata,
         input_size=input_size,
+        mode=mode,
         device=device,
         precision=precision,
         batch=batch,
@@ -245,20 +252,20 @@ def run(
     groups, dtype = plan.embedder.groups, plan.recipe.execution["dtype"]
     writer = StoreWriter(out, plan.recipe, plan.grid.geobox, groups, plan.side, dtype, overwrite)
     with writer, kept_memory():
-        todo = [b for b in plan.blocks if not writer.is_done(b)]
-        done = plan.n_cells - sum(b.shape[0] * b.shape[1] for b in todo)
+        todo = [w for w in plan.works if not all(writer.is_done(b) for b in w.blocks)]
+        done = plan.n_cells - sum(w.cells.shape[0] * w.cells.shape[1] for w in todo)
         if done:
             log.info("going on with %s: %d of %d cells are done", out, done, plan.n_cells)
         with ThreadPoolExecutor(1, "terrapatch-write") as pool:
             written: Future[None] | None = None
-            stream = PatchStream(plan.scene, plan.grid, todo, readers=readers)
-            for n, block in enumerate(stream, 1):
-                values = embed_block(plan, block, progress, done)
-                done += block.share.size
+            stream = PatchStream(plan.scene, plan.reading, [w.cells for w in todo], readers=readers)
+            for n, (work, pixels) in enumerate(zip(todo, stream, strict=True), 1):
+                values = embed_work(plan, pixels, progress, done)
+                done += pixels.share.size
                 if written is not None:
                     written.result()
-                written = pool.submit(writer.write, block.block, values, block.share)
-                del block, values
+                written = pool.submit(_write, writer, work, values, pixels.share)
+                del pixels, values
                 if n % TRIM_EVERY == 0:
                     trim()
             if written is not None:
@@ -267,6 +274,61 @@ def run(
     if progress is not None:
         progress("embed", plan.n_cells, plan.n_cells)
     return FeatureRaster.open(out)
+
+
+def _write(
+    writer: StoreWriter,
+    work: Work,
+    values: npt.NDArray[np.float32],
+    share: npt.NDArray[np.float32],
+) -> None:
+    """Write the blocks of a tile that are not there yet."""
+    for block in work.blocks:
+        if writer.is_done(block):
+            continue
+        rows = slice(
+            block.rows.start - work.cells.rows.start, block.rows.stop - work.cells.rows.start
+        )
+        cols = slice(
+            block.cols.start - work.cells.cols.start, block.cols.stop - work.cells.cols.start
+        )
+        writer.write(block, values[rows, cols], share[rows, cols])
+
+
+def embed_work(
+    plan: Plan, pixels: PixelBlock, progress: Progress | None = None, done: int = 0
+) -> npt.NDArray[np.float32]:
+    """Embed one block or tile of cells, in the plan's mode.
+
+    Args:
+        plan: The settled run.
+        pixels: Pixels of the cells.
+        progress: Called on the way.
+        done: Cells embedded before these.
+
+    Returns:
+        ``(rows, cols, features)`` float32, NaN in empty cells.
+
+    Raises:
+        BackboneError: If the network gives numbers that are not finite.
+    """
+    if plan.dense is None:
+        return embed_block(plan, pixels, progress, done)
+    out = np.full((*pixels.block.shape, plan.n_features), np.nan, np.float32)
+    for cells, values in plan.dense.embed(pixels):
+        rows = slice(
+            cells.rows.start - pixels.block.rows.start, cells.rows.stop - pixels.block.rows.start
+        )
+        cols = slice(
+            cells.cols.start - pixels.block.cols.start, cells.cols.stop - pixels.block.cols.start
+        )
+        held = pixels.share[rows, cols] > 0
+        _refuse_unfinite(plan, values[held])
+        out[rows, cols][held] = values[held]
+        if progress is not None:
+            done += held.size
+            progress("embed", done, plan.n_cells)
+    return out
 
 
 def embed_block(
@@ -291,13 +353,17 @@ def embed_block(
     for start in range(0, len(cells), plan.batch):
         chosen = cells[start : start + plan.batch]
         features = plan.embedder.features(*block.patches(chosen))
-        if not np.isfinite(features).all():
-            raise BackboneError(
-                f"{plan.recipe.backbone['name']} gave numbers that are not finite in precision "
-                f"{plan.recipe.execution['precision']}; pass --precision fp32"
-            )
+        _refuse_unfinite(plan, features)
         rows, cols = zip(*chosen, strict=True)
         out[list(rows), list(cols)] = features
         if progress is not None:
             progress("embed", done + start + len(chosen), plan.n_cells)
     return out
+
+
+def _refuse_unfinite(plan: Plan, features: npt.NDArray[np.float32]) -> None:
+    if not np.isfinite(features).all():
+        raise BackboneError(
+            f"{plan.recipe.backbone['name']} gave numbers that are not finite in precision "
+            f"{plan.recipe.execution['precision']}; pass --precision fp32"
+        )

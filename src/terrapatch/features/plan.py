@@ -13,8 +13,11 @@ import numpy as np
 from terrapatch.backbones import Backbone, Descriptor, Embedder
 from terrapatch.errors import RecipeError, SceneError
 from terrapatch.features._memory import kept_memory
+from terrapatch.features.densely import Dense
 from terrapatch.features.recipe import Recipe, package_versions
 from terrapatch.features.store import unfinished_recipe
+from terrapatch.features.tiles import Tiling
+from terrapatch.features.tiling_trial import settle_tiles
 from terrapatch.grid import CellBlock, PatchGrid
 from terrapatch.reading import Pixels, find_valid
 from terrapatch.scene import Scene
@@ -22,6 +25,7 @@ from terrapatch.stream import PatchStream, PixelBlock, block_side
 
 log = logging.getLogger("terrapatch")
 
+MODES = ("exact", "dense")
 TRIAL_CELLS = 32
 
 
@@ -36,6 +40,20 @@ class Settings:
     precision: str
     batch: int | None
     dtype: str
+    mode: str = "exact"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is read and embedded at once: a block of cells, or a tile of several blocks.
+
+    Attributes:
+        cells: All its cells.
+        blocks: The blocks of the store it consists of.
+    """
+
+    cells: CellBlock
+    blocks: tuple[CellBlock, ...]
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,8 @@ class Plan:
         side: Cells along each side of a block.
         batch: Patches that go through the network at once.
         rate: Patches a second in a short trial.
+        dense: What embeds whole tiles, in the dense mode.
+        tile: Blocks down and across that are embedded at once.
     """
 
     scene: Scene
@@ -59,6 +79,30 @@ class Plan:
     side: int
     batch: int
     rate: float
+    dense: Dense | None = None
+    tile: tuple[int, int] = (1, 1)
+
+    @property
+    def reading(self) -> PatchGrid:
+        """The grid that pixels are read by: with halo in the dense mode."""
+        return self.grid if self.dense is None else self.dense.tiling.grid
+
+    @property
+    def works(self) -> list[Work]:
+        """What is embedded at once, tile by tile, row by row."""
+        across = -(-self.grid.shape[1] // self.side)
+        blocks, made = self.blocks, []
+        for top in range(0, len(blocks) // across, self.tile[0]):
+            for left in range(0, across, self.tile[1]):
+                picked = tuple(
+                    blocks[i * across + j]
+                    for i in range(top, min(top + self.tile[0], len(blocks) // across))
+                    for j in range(left, min(left + self.tile[1], across))
+                )
+                rows = slice(picked[0].rows.start, picked[-1].rows.stop)
+                cols = slice(picked[0].cols.start, picked[-1].cols.stop)
+                made.append(Work(CellBlock(picked[0].index, rows, cols), picked))
+        return made
 
     @property
     def blocks(self) -> list[CellBlock]:
@@ -88,13 +132,21 @@ def make_plan(scene: Scene, grid: PatchGrid, settings: Settings, out: Path) -> P
         BackboneError: If the backbone cannot be used here.
     """
     scene.require_units()
+    tiling = _tiling(scene, grid, settings)
     patches = _trial_patches(scene, grid)
     begun = unfinished_recipe(out)
     with kept_memory():
         device, precision, batch, rate, embedder = _settle(settings, begun, patches)
-    n_features = embedder.groups[-1][2]
-    itemsize = 1 if scene.dtype == "uint8" and scene.require_units().is_eight_bit else 4
-    side = block_side(grid, len(scene.bands), itemsize, n_features)
+        n_features = embedder.groups[-1][2]
+        itemsize = 1 if scene.dtype == "uint8" and scene.require_units().is_eight_bit else 4
+        side = block_side(grid, len(scene.bands), itemsize, n_features)
+        how: dict[str, Any] = {"batch": batch}
+        dense, tile = None, (1, 1)
+        if tiling is not None:
+            dense, tile, rate = settle_tiles(
+                scene, tiling, embedder, settings.descriptor, side, begun
+            )
+            how = {"tile": list(tile)}
     contract, mixing = settings.backbone.contract, settings.backbone.mixing
     recipe = Recipe(
         scene=scene.as_dict(),
@@ -108,16 +160,29 @@ def make_plan(scene: Scene, grid: PatchGrid, settings: Settings, out: Path) -> P
         },
         descriptor=settings.descriptor.as_dict(),
         execution={
-            "mode": "exact",
+            "mode": settings.mode,
             "device": device.split(":")[0],
             "precision": precision,
-            "batch": batch,
+            **how,
             "block": side,
             "dtype": settings.dtype,
         },
         versions=package_versions(settings.backbone.packages),
     )
-    return Plan(scene, grid, embedder, recipe, side, batch, rate)
+    return Plan(scene, grid, embedder, recipe, side, batch, rate, dense, tile)
+
+
+def _tiling(scene: Scene, grid: PatchGrid, settings: Settings) -> Tiling | None:
+    """Lay tiles for the dense mode, or refuse what has none."""
+    if settings.mode not in MODES:
+        raise RecipeError(f"mode {settings.mode!r} is not known; choose {' or '.join(MODES)}")
+    if settings.mode == "exact":
+        return None
+    from terrapatch.backbones.dense import taps_of
+
+    side = settings.input_size or 0  # every network has one; what is none is refused
+    taps = taps_of(settings.backbone, settings.descriptor, side)
+    return Tiling.over(grid, taps, side, holes=scene.may_have_holes or grid.edge != "reflect")
 
 
 def _settle(

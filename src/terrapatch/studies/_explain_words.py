@@ -199,10 +199,14 @@ def _descriptor(descriptor: Plain, n_features: int | None) -> str:
 
 
 def _execution(execution: Plain) -> str:
+    side = execution["block"]
+    if execution["mode"] == "dense":
+        together = "tiles of {} x {} cells".format(*(n * side for n in execution["tile"]))
+    else:
+        together = f"batches of {execution['batch']}"
     return (
-        f"{execution['mode']} mode on {execution['device']} in {execution['precision']}, batches "
-        f"of {execution['batch']}, blocks of {execution['block']} x {execution['block']} cells, "
-        f"stored as {execution['dtype']}"
+        f"{execution['mode']} mode on {execution['device']} in {execution['precision']}, "
+        f"{together}, blocks of {side} x {side} cells, stored as {execution['dtype']}"
     )
 
 
