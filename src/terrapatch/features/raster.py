@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,17 +160,25 @@ class FeatureRaster:
         )
 
     def blocks(self) -> Iterator[FeatureBlock]:
-        """Go through the cells block by block, row by row.
+        """Go through the cells block by block, row by row; the next is read while one is used.
 
         Raises:
             StoreError: If a chunk of the store is missing or cannot be decoded.
         """
         valid = self.valid()
-        for top in range(0, self.shape[0], self.side):
-            for left in range(0, self.shape[1], self.side):
-                rows = slice(top, min(top + self.side, self.shape[0]))
-                cols = slice(left, min(left + self.side, self.shape[1]))
-                values, share = self.read(rows, cols), valid[rows, cols]
-                if np.isnan(values[..., 0][share > 0]).any():
-                    raise self._damaged(rows, cols, "a chunk is missing")
-                yield FeatureBlock(rows, cols, values, share)
+        corners = deque(product(*(range(0, n, self.side) for n in self.shape)))
+        with ThreadPoolExecutor(1, "terrapatch-features") as pool:
+            ahead = pool.submit(self._block, valid, *corners.popleft()) if corners else None
+            while ahead is not None:
+                block = ahead.result()
+                ahead = pool.submit(self._block, valid, *corners.popleft()) if corners else None
+                yield block
+                del block
+
+    def _block(self, valid: Floats, top: int, left: int) -> FeatureBlock:
+        rows = slice(top, min(top + self.side, self.shape[0]))
+        cols = slice(left, min(left + self.side, self.shape[1]))
+        values, share = self.read(rows, cols), valid[rows, cols]
+        if np.isnan(values[..., 0][share > 0]).any():
+            raise self._damaged(rows, cols, "a chunk is missing")
+        return FeatureBlock(rows, cols, values, share)
