@@ -126,6 +126,11 @@ class Backbone:
         """Whether loading it imports torch."""
         return "torch" in self.packages
 
+    @property
+    def compiles(self) -> bool:
+        """Whether it is a network that ``torch.compile`` can take."""
+        return self.architecture is not None
+
     def ready(
         self,
         given: str | os.PathLike[str] | None = None,

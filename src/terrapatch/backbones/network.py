@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ from terrapatch.backbones.architecture import LOGITS
 from terrapatch.backbones.base import Backbone, Batch, Descriptor, Groups
 from terrapatch.backbones.build import built
 from terrapatch.backbones.contract import LUMA
+from terrapatch.backbones.flight import Flight, plain_fp32, sent
 from terrapatch.backbones.fold import fold_batch_norm
 from terrapatch.backbones.pooling import Layout, as_map, pool
 from terrapatch.backbones.taps import Take, Taps
@@ -125,13 +127,34 @@ class NetworkEmbedder:
         Raises:
             BackboneError: If the GPU's memory does not hold the batch.
         """
+        return self.begin(batch).result()
+
+    def begin(self, batch: Batch) -> Flight:
+        """Start describing patches; a GPU works on while the caller cuts the next ones.
+
+        Args:
+            batch: ``(n, bands, h, w)`` in 0–255.
+
+        Returns:
+            What gives the features ``(n, features)`` when it is asked for them.
+
+        Raises:
+            BackboneError: If the GPU's memory does not hold the batch.
+        """
         if len(batch) == 0:
-            return np.empty((0, self.groups[-1][2]), np.float32)
-        with torch.inference_mode(), _memory(len(batch)):
-            pooled = self._pooled(self._input(fill_up(batch)))
-            if self._descriptor.l2:
-                pooled = [functional.normalize(p, dim=1) for p in pooled]
-            return np.asarray(torch.cat(pooled, 1)[: len(batch)].cpu().numpy())
+            return Flight(torch.empty((0, self.groups[-1][2])), 0)
+        with torch.inference_mode(), _memory(len(batch)), plain_fp32(self._device, self._dtype):
+            return Flight(self._described(self._input(fill_up(batch))), len(batch))
+
+    def _described(self, x: torch.Tensor) -> torch.Tensor:
+        """Describe a batch that is scaled and on the device."""
+        return self.joined(self._pooled(x))
+
+    def joined(self, pooled: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Join what was pooled of every layer to descriptors."""
+        if self._descriptor.l2:
+            pooled = [functional.normalize(p, dim=1) for p in pooled]
+        return torch.cat(list(pooled), 1)
 
     def maps(self, batch: Batch) -> dict[str, npt.NDArray[np.float32]]:
         """Return what every tapped layer gives, before pooling.
@@ -162,6 +185,23 @@ class NetworkEmbedder:
         return {name: caught[name] for name in self._descriptor.layers}
 
     @property
+    def network(self) -> torch.nn.Module:
+        """The network itself."""
+        return self._taps.network
+
+    def path(self, layer: str) -> str:
+        """Return the module path of a layer that is tapped."""
+        return self._taps.paths[layer]
+
+    def forward(self, x: torch.Tensor) -> None:
+        """Run the whole network on a batch that is scaled and on the device."""
+        self._taps.whole(x)
+
+    def scaled(self, batch: Batch) -> torch.Tensor:
+        """Bring patches to the network's size, channels and scale, on the device."""
+        return self._input(batch)
+
+    @property
     def device(self) -> torch.device:
         """Where the network is."""
         return self._device
@@ -177,7 +217,7 @@ class NetworkEmbedder:
         Raises:
             BackboneError: If the GPU's memory does not hold them.
         """
-        with torch.inference_mode(), _memory(len(batch)):
+        with torch.inference_mode(), _memory(len(batch)), plain_fp32(self._device, self._dtype):
             self._taps.run(self._input(batch, size), take)
 
     def as_image(self, name: str, made: torch.Tensor) -> torch.Tensor:
@@ -187,8 +227,8 @@ class NetworkEmbedder:
 
     def _input(self, batch: Batch, size: tuple[int, int] | None = None) -> torch.Tensor:
         """Bring patches to the network's size, channels and scale, on the device."""
-        given = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
-        x = given.contiguous(memory_format=torch.channels_last).float()
+        given = sent(torch.from_numpy(np.ascontiguousarray(batch)), self._device)
+        x = given.float()  # channel by channel up to the end, which is what scaling is fast in
         if self._mix is not None:
             x = self._mix(x)
         if size is None and self._size is not None:
@@ -208,6 +248,10 @@ class NetworkEmbedder:
         x = x.div_(self._std)
         return x.to(self._dtype).contiguous(memory_format=torch.channels_last)
 
+    def pooled_layer(self, name: str, made: torch.Tensor) -> torch.Tensor:
+        """Pool what a layer gives over its positions ``(n, numbers)``."""
+        return pool(self._as_map(name, made), self._descriptor.pooling)
+
     def _as_map(self, name: str, made: torch.Tensor) -> torch.Tensor:
         layout = cast(Layout, self._taps.layout(name, self._architecture.layout))
         return as_map(made, layout, self._architecture.prefix)
@@ -216,7 +260,7 @@ class NetworkEmbedder:
         caught: dict[str, torch.Tensor] = {}
 
         def take(name: str, made: torch.Tensor) -> None:
-            caught[name] = pool(self._as_map(name, made), self._descriptor.pooling)
+            caught[name] = self.pooled_layer(name, made)
 
         self._taps.run(x, take)
         return [caught[name] for name in self._descriptor.layers]

@@ -115,13 +115,16 @@ def choose_precision(
         names = [name for name in names if name in backbone.precisions]
     elif asked != "fp32":
         names.append(asked)
+    # A GPU is measured on batches as large as it will get, a few of them say nothing.
     batch = patches[:TRIAL_PATCHES]
+    if device.startswith("cuda"):
+        batch = np.resize(batch, (default_batch(device), *batch.shape[1:]))
     embedders: dict[str, Embedder] = {}
     outputs: dict[str, np.ndarray] = {}
     rates: dict[str, float] = {}
     for name in names:
         embedders[name] = backbone.load(descriptor, input_size, device, name)
-        outputs[name], rates[name] = _timed(embedders[name], batch)
+        outputs[name], rates[name] = timed(embedders[name], batch)
     agreements = {
         name: least_cosine(outputs["fp32"], out, embedders[name].groups)
         for name, out in outputs.items()
@@ -131,8 +134,12 @@ def choose_precision(
     return Choice(best, rates, agreements, embedders[best])
 
 
-def _timed(embedder: Embedder, batch: Batch) -> tuple[np.ndarray, float]:
-    """Embed a batch once to warm up, then for about a third of a second."""
+def timed(embedder: Embedder, batch: Batch) -> tuple[np.ndarray, float]:
+    """Embed a batch once to warm up, then for about a third of a second.
+
+    Returns:
+        The features, and patches a second.
+    """
     out = embedder.features(batch)
     start, done = time.perf_counter(), 0
     while done == 0 or time.perf_counter() - start < 0.3:

@@ -59,7 +59,7 @@ class Taps:
 
         handles = [self._module(n).register_forward_hook(seen(n)) for n in self.paths]
         try:
-            self._run(batch)
+            self.whole(batch)
         finally:
             for handle in handles:
                 handle.remove()
@@ -94,7 +94,7 @@ class Taps:
 
         handles = [self._module(n).register_forward_hook(caught(n)) for n in self.paths]
         try:
-            self._run(batch)
+            self.whole(batch)
         except _Enough:
             pass
         finally:
@@ -108,7 +108,8 @@ class Taps:
     def _module(self, name: str) -> nn.Module:
         return self.network.get_submodule(self.paths[name])
 
-    def _run(self, batch: torch.Tensor) -> None:
+    def whole(self, batch: torch.Tensor) -> None:
+        """Run the network to its end."""
         if self.forward is None:
             self.network(batch)
         else:

@@ -85,6 +85,9 @@ def embed(
     mode: Annotated[
         str, _network("--mode", "exact, or dense: overlapping patches share their work.")
     ] = "exact",
+    compiling: Annotated[
+        str, _network("--compile", "auto (where the work left pays for it), on or off.")
+    ] = "auto",
     device: Annotated[str, _network("--device", "auto, cpu, cuda, cuda:1 …")] = "auto",
     precision: Annotated[
         str, _network("--precision", "auto (by a short trial), fp32, bf16 or fp16.")
@@ -122,6 +125,7 @@ def embed(
         "nodata": nodata,
         "input_size": input_size,
         "mode": mode,
+        "compiling": compiling,
         "device": device,
         "precision": precision,
         "batch": batch,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from terrapatch.backbones import DEFAULT, get_backbone
+from terrapatch.backbones import DEFAULT, Embedder, get_backbone
 from terrapatch.bands import BandChoice
 from terrapatch.errors import BackboneError, RecipeError
 from terrapatch.features._memory import kept_memory, trim
@@ -23,6 +24,7 @@ from terrapatch.features.plan import Plan, Settings, Work, make_plan, nonempty
 from terrapatch.features.raster import FeatureRaster
 from terrapatch.features.store import StoreWriter, discard_part, refuse_taken
 from terrapatch.grid import Length, PatchGrid
+from terrapatch.reading import Mask, Pixels
 from terrapatch.scene import Scene
 from terrapatch.stream import PatchStream, PixelBlock
 
@@ -32,8 +34,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("terrapatch")
 
 # Blocks between two returns of freed memory; each costs time to take it up again.
-TRIM_EVERY = 8
+TRIM_EVERY = 64
 
+# Batches under way at once: a GPU computes one while the next is cut and copied.
+AHEAD = 2
+
+Cells = list[tuple[int, int]]
 Progress = Callable[[str, int, int], None]
 
 
@@ -74,6 +80,7 @@ def prepare(
     nodata: float | None = None,
     input_size: int | None = None,
     mode: str = "exact",
+    compiling: str = "auto",
     device: str = "auto",
     precision: str = "auto",
     batch: int | None = None,
@@ -103,6 +110,7 @@ def prepare(
         batch=batch,
         dtype=dtype,
         mode=mode,
+        compiling=compiling,
     )
     return make_plan(opened, grid, settings, Path(out))
 
@@ -156,6 +164,7 @@ def embed(
     nodata: float | None = None,
     input_size: int | None = None,
     mode: str = "exact",
+    compiling: str = "auto",
     device: str = "auto",
     precision: str = "auto",
     batch: int | None = None,
@@ -192,6 +201,8 @@ def embed(
         mode: ``exact`` runs the network over every patch as if it were cut out; ``dense`` runs
             it once over large tiles and pools what each patch's window holds, many times
             faster where patches overlap, in a feature space of its own.
+        compiling: ``auto`` compiles the network (``torch.compile``) where the work left pays
+            for it, ``on`` always, ``off`` never.
         device: ``auto``, ``cpu``, ``cuda`` …
         precision: ``auto`` (by a short trial), ``fp32``, ``bf16`` or ``fp16``.
         batch: Patches that go through the network at once.
@@ -230,6 +241,7 @@ def embed(
         nodata=nodata,
         input_size=input_size,
         mode=mode,
+        compiling=compiling,
         device=device,
         precision=precision,
         batch=batch,
@@ -349,16 +361,42 @@ def embed_block(
         BackboneError: If the network gives numbers that are not finite.
     """
     out = np.full((*block.block.shape, plan.n_features), np.nan, np.float32)
-    cells = nonempty(block)
-    for start in range(0, len(cells), plan.batch):
-        chosen = cells[start : start + plan.batch]
-        features = plan.embedder.features(*block.patches(chosen))
+    cells, under_way = nonempty(block), deque[tuple[Cells, Any]]()
+
+    def land() -> None:
+        chosen, flight = under_way.popleft()
+        features = flight.result()
         _refuse_unfinite(plan, features)
         rows, cols = zip(*chosen, strict=True)
         out[list(rows), list(cols)] = features
+
+    for start in range(0, len(cells), plan.batch):
+        chosen = cells[start : start + plan.batch]
+        under_way.append((chosen, _begin(plan.embedder, *block.patches(chosen))))
+        if len(under_way) == AHEAD:
+            land()
         if progress is not None:
             progress("embed", done + start + len(chosen), plan.n_cells)
+    while under_way:
+        land()
     return out
+
+
+def _begin(embedder: Embedder, patches: Pixels, valid: Mask | None) -> Any:
+    """Start describing patches; what cannot fly is done at once."""
+    begin = getattr(embedder, "begin", None)
+    return _Landed(embedder.features(patches, valid)) if begin is None else begin(patches)
+
+
+@dataclass(frozen=True)
+class _Landed:
+    """Features that are there already."""
+
+    features: npt.NDArray[np.float32]
+
+    def result(self) -> npt.NDArray[np.float32]:
+        """Return them."""
+        return self.features
 
 
 def _refuse_unfinite(plan: Plan, features: npt.NDArray[np.float32]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -23,9 +24,13 @@ from terrapatch.reading import Pixels, find_valid
 from terrapatch.scene import Scene
 from terrapatch.stream import PatchStream, PixelBlock, block_side
 
+if TYPE_CHECKING:
+    from terrapatch.backbones.network import NetworkEmbedder
+
 log = logging.getLogger("terrapatch")
 
 MODES = ("exact", "dense")
+COMPILING = ("auto", "on", "off")
 TRIAL_CELLS = 32
 
 
@@ -41,6 +46,7 @@ class Settings:
     batch: int | None
     dtype: str
     mode: str = "exact"
+    compiling: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -137,10 +143,13 @@ def make_plan(scene: Scene, grid: PatchGrid, settings: Settings, out: Path) -> P
     begun = unfinished_recipe(out)
     with kept_memory():
         device, precision, batch, rate, embedder = _settle(settings, begun, patches)
+        compiled = _compiled(settings, begun, embedder, patches, batch, math.prod(grid.shape), rate)
+        if compiled is not None:
+            embedder, rate = compiled
         n_features = embedder.groups[-1][2]
         itemsize = 1 if scene.dtype == "uint8" and scene.require_units().is_eight_bit else 4
         side = block_side(grid, len(scene.bands), itemsize, n_features)
-        how: dict[str, Any] = {"batch": batch}
+        how: dict[str, Any] = {"batch": batch} | ({"compiled": True} if compiled else {})
         dense, tile = None, (1, 1)
         if tiling is not None:
             dense, tile, rate = settle_tiles(
@@ -213,6 +222,40 @@ def _settle(
     log.info("device %s, precision %s", device, choice.describe())
     batch = settings.batch or kept.get("batch", default_batch(device))
     return device, choice.precision, batch, choice.rates[choice.precision], choice.embedder
+
+
+def _compiled(
+    settings: Settings,
+    begun: Recipe | None,
+    embedder: Embedder,
+    patches: Pixels,
+    batch: int,
+    cells: int,
+    rate: float,
+) -> tuple[Embedder, float] | None:
+    """Compile the network where that is asked for or pays for the run; ``None`` if it is not.
+
+    A run that goes on with an unfinished store does as it was begun.
+    """
+    if settings.compiling not in COMPILING:
+        raise RecipeError(
+            f"compile {settings.compiling!r} is not known; choose {', '.join(COMPILING)}"
+        )
+    asked = settings.compiling
+    if settings.mode == "dense" or not settings.backbone.compiles:
+        if asked == "on":
+            what = "the dense mode" if settings.mode == "dense" else settings.backbone.name
+            raise RecipeError(f"{what} is not compiled; pass --compile off")
+        return None
+    if begun is not None and asked == "auto":
+        asked = "on" if begun.execution.get("compiled") else "off"
+    if asked == "off":
+        return None
+    from terrapatch.backbones.compiled import pays, try_compiled
+
+    if asked == "auto" and not pays(cells / rate):
+        return None
+    return try_compiled(cast("NetworkEmbedder", embedder), patches, batch, rate, asked)
 
 
 def _band_roles(scene: Scene, channels: Sequence[str] | None) -> list[str]:
