@@ -1,4 +1,4 @@
-"""Large scenes for the benchmarks, painted once and laid out as mosaics."""
+"""Large scenes for the benchmarks: pieces of one painted picture, turned and brightened."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def painted_tile(scratch: Path) -> np.ndarray:
 
 
 def large_scene(path: Path, tile: np.ndarray, side: int, share: float = 1.0) -> Path:
-    """Write a ``side`` x ``side`` tiled, deflated GeoTIFF that repeats a picture.
+    """Write a ``side`` x ``side`` tiled, deflated GeoTIFF of pieces of a picture.
+
+    Every block is another piece, turned and brightened by a seeded draw, so that neither
+    the file nor its features hold the same thing twice.
 
     Args:
         path: The file to write.
@@ -49,13 +52,21 @@ def large_scene(path: Path, tile: np.ndarray, side: int, share: float = 1.0) -> 
         "SPARSE_OK": "TRUE",
         **({} if share == 1.0 else {"nodata": 0}),
     }
-    rng = np.random.default_rng(0)
+    rng, pieces = np.random.default_rng(0), np.random.default_rng(1)
     with rasterio.open(path, "w", **profile) as dst:
         for top in range(0, side, TILE):
             for left in range(0, side, TILE):
                 if share < 1.0 and rng.random() >= share:
                     continue
                 high, wide = min(TILE, side - top), min(TILE, side - left)
-                y, x = top % 1024, left % 1024
-                dst.write(tile[:, y : y + high, x : x + wide], window=Window(left, top, wide, high))
+                piece = _piece(tile, pieces)[:, :high, :wide]
+                dst.write(piece, window=Window(left, top, wide, high))
     return path
+
+
+def _piece(tile: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Cut a block out of the picture at random, turn it and change its brightness."""
+    y, x = rng.integers(0, tile.shape[1] - TILE, 2)
+    piece = np.rot90(tile[:, y : y + TILE, x : x + TILE], rng.integers(4), axes=(1, 2))
+    piece = piece[:, :, ::-1] if rng.integers(2) else piece
+    return np.clip(piece * rng.uniform(0.8, 1.2), 1, 255).astype(np.uint8)

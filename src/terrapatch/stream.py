@@ -164,7 +164,7 @@ class PatchStream:
         self._readers = 1 if self._sequential else max(1, readers)
         self._keep_bytes = keep_bytes
         self._refuse_if_too_large()
-        self._chunk = _chunk_shape(scene)
+        self._chunk = chunk_shape(scene)
         self._uses: dict[Key, list[int]] = defaultdict(list)
         for i, block in enumerate(self._blocks):
             for key in self._keys(block):
@@ -276,7 +276,7 @@ class PatchStream:
             beyond = outside[0][:, None] | outside[1][None, :]
             valid = ~beyond if valid is None else valid & ~beyond
         if valid is not None:
-            pixels[:, ~valid] = 0
+            np.copyto(pixels, 0, where=~valid)
         return PixelBlock(self._grid, block, pixels, valid, share)
 
     def _share(self, block: CellBlock, canvas: _Canvas) -> npt.NDArray[np.float32]:
@@ -349,7 +349,7 @@ def _bytes(chunk: Chunk) -> int:
     return chunk[0].nbytes + (0 if chunk[1] is None else chunk[1].nbytes)
 
 
-def _chunk_shape(scene: Scene) -> Key:
+def chunk_shape(scene: Scene) -> Key:
     """Group whole blocks of the file into chunks worth one read."""
     (height, width), (n_rows, n_cols) = scene.block_shape, scene.shape
     pixel = len(scene.bands) * np.dtype(scene.dtype).itemsize

@@ -89,9 +89,10 @@ def test_dry_run_writes_nothing(cli, make_raster) -> None:
     assert "nothing was written; f.zarr would be made" in run.out
     assert [p.name for p in Path().iterdir()] == ["scene.tif"]
     found = cli("embed", "scene.tif", "-o", "f.zarr", *EMBED, "--dry-run", "--json").result
-    assert (found["cells"], found["features"], found["store_bytes"]) == (64, 6, 64 * 6 * 2)
+    assert (found["cells"], found["patches"], found["features"]) == (64, 64, 6)
+    assert 0 < found["store_bytes"] <= 1.2 * 64 * 6 * 2
     assert found["memory_bytes"] > 0
-    assert found["seconds"] is None
+    assert found["seconds"] > 0
     assert cli("embed", "no.tif", "-o", "f.zarr", *EMBED, "--dry-run").code == 2
 
 
@@ -106,7 +107,7 @@ def test_dry_run_measures_a_network(cli, make_raster) -> None:
     make_raster("scene.tif", height=96, width=96)
     found = cli("embed", "scene.tif", "-o", "f.zarr", "--size", 32, "--dry-run", "--json",
                 "--precision", "fp32").result  # fmt: skip
-    assert found["seconds"] == pytest.approx(9 / found["patches_per_second"])
+    assert found["seconds"] == pytest.approx(9 / found["cells_per_second"])
     assert found["features"] == 4128
 
 

@@ -321,12 +321,28 @@ def test_estimate_and_progress(make_raster: Make, tmp_path: Path) -> None:
     scene = make_raster(height=64, width=48)
     plan = prepare(scene, tmp_path / "f.zarr", size=16, stride=8, backbone="imagestats", batch=10)
     guess = estimate(plan)
-    assert (guess.cells, guess.features, guess.store_bytes) == (48, 6, 48 * 6 * 2)
+    assert (guess.cells, guess.patches, guess.features) == (48, 48, 6)
+    assert 0 < guess.store_bytes <= 1.2 * 48 * 6 * 2
+    assert guess.seconds > 0
+    assert guess.rate == pytest.approx(48 / guess.seconds)
+    assert guess.memory_bytes > 50e6
     calls: list[tuple[str, int, int]] = []
     engine.run(plan, tmp_path / "f.zarr", progress=lambda *call: calls.append(call))
     assert calls[0] == ("embed", 10, 48)
     assert calls[-1] == ("embed", 48, 48)
     assert [c[1] for c in calls] == sorted(c[1] for c in calls)
+
+
+def test_an_estimate_counts_cells_that_hold_something(make_raster: Make, tmp_path: Path) -> None:
+    """A quarter of this scene is nodata; with ``drop`` the ring of cells is out as well."""
+    scene = make_raster(height=320, width=320, nodata=0)
+    options: dict[str, Any] = {"size": 16, "stride": 8, "backbone": "imagestats"}
+    for edge, cells in (("reflect", 1200), ("drop", 1200 - 3 * 40 + 4)):
+        plan = prepare(scene, tmp_path / "f.zarr", edge=edge, **options)
+        made = engine.run(plan, tmp_path / f"{edge}.zarr")
+        embedded = int((made.valid() > 0).sum())
+        assert estimate(plan).patches == embedded
+        assert edge == "drop" or embedded == cells
 
 
 def test_one_block_is_embedded_like_the_whole(make_raster: Make, tmp_path: Path) -> None:

@@ -23,13 +23,20 @@ from terrapatch.errors import BackboneError, WeightsError
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def fill_up(batch: Batch) -> Batch:
-    """Fill a batch with empty patches up to a power of two.
+def filled(n: int) -> int:
+    """Return how many patches a batch of ``n`` is filled up to: an eighth more at most, or four.
 
     The kernels prepare and keep memory for every length of batch they meet; cells
     without valid pixels would make them meet all lengths.
     """
-    missing = (1 << (len(batch) - 1).bit_length()) - len(batch)
+    power = 1 << (n - 1).bit_length()
+    step = max(min(power, 4), power // 8)
+    return -(-n // step) * step
+
+
+def fill_up(batch: Batch) -> Batch:
+    """Fill a batch with empty patches up to one of few lengths."""
+    missing = filled(len(batch)) - len(batch)
     if not missing:
         return batch
     return np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])

@@ -26,7 +26,7 @@ from terrapatch.cli.options import (
 from terrapatch.cli.voice import Voice, speaking
 
 if TYPE_CHECKING:
-    from terrapatch.features import FeatureRaster
+    from terrapatch.features import Estimate, FeatureRaster
 
 
 def _grid(name: str, text: str) -> Any:
@@ -194,13 +194,14 @@ def _dry_run(voice: Voice, scene: str, out: Path, overwrite: bool, options: dict
         words.facts(
             [
                 ("cells", f"{need.cells:,} ({rows} x {cols})"),
-                ("patches", f"at most {need.cells:,} (cells without a valid pixel are skipped)"),
+                ("patches", f"{_about(need)} (cells without a valid pixel are skipped)"),
                 ("features", f"{need.features:,} a cell"),
-                ("store", f"{words.size(need.store_bytes)} before compression "
+                ("store", f"about {words.size(need.store_bytes)} "
                           f"({words.size(disk)} are free)"),
-                ("memory", f"{words.size(need.memory_bytes)} beside the network "
+                ("memory", f"about {words.size(need.memory_bytes)} at most "
                            f"({words.size(memory)} are free)"),
-                ("time", _time(need.seconds, plan.rate)),
+                ("time", f"about {words.duration(need.seconds)}, by short trials; "
+                         f"{need.rate:.3g} cells a second"),
                 ("dry run", f"nothing was written; {_state(out, overwrite)}"),
             ]
         )
@@ -211,22 +212,20 @@ def _dry_run(voice: Voice, scene: str, out: Path, overwrite: bool, options: dict
             "rows": rows,
             "cols": cols,
             "cells": need.cells,
-            "patches": need.cells,
+            "patches": need.patches,
             "features": need.features,
             "store_bytes": need.store_bytes,
             "memory_bytes": need.memory_bytes,
             "seconds": need.seconds,
-            "patches_per_second": plan.rate,
+            "cells_per_second": need.rate,
             "free_disk_bytes": disk,
             "free_memory_bytes": memory,
         }
     )
 
 
-def _time(seconds: float, rate: float) -> str:
-    if seconds != seconds:
-        return "that of reading the scene (this backbone takes next to none)"
-    return f"{words.duration(seconds)}, by a trial at {rate:.3g} patches a second"
+def _about(need: Estimate) -> str:
+    return f"{'' if need.patches == need.cells else 'about '}{need.patches:,}"
 
 
 def _state(out: Path, overwrite: bool) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from terrapatch.features.engine import embed, estimate, prepare
+from terrapatch.features.costs import Estimate, estimate
+from terrapatch.features.engine import embed, prepare
 from terrapatch.features.raster import FeatureBlock, FeatureRaster
 from terrapatch.features.recipe import Recipe
 
-__all__ = ["FeatureBlock", "FeatureRaster", "Recipe", "embed", "estimate", "prepare"]
+__all__ = ["Estimate", "FeatureBlock", "FeatureRaster", "Recipe", "embed", "estimate", "prepare"]

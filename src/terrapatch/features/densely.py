@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,11 +34,15 @@ class Dense:
         embedder: The network over whole tiles.
         tiling: Where tiles and windows lie.
         side: Cells along each side of a block of the store.
+        pixel_bytes: Memory the network takes for each input pixel.
+        sample: Features of some cells beside each other ``(rows, cols, features)``.
     """
 
     embedder: DenseEmbedder
     tiling: Tiling
     side: int
+    pixel_bytes: float = 0.0
+    sample: Floats | None = field(default=None, repr=False, compare=False)
 
     @property
     def n_features(self) -> int:

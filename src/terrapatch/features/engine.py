@@ -43,25 +43,6 @@ Cells = list[tuple[int, int]]
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What a run would take.
-
-    Attributes:
-        cells: Cells of the grid.
-        features: Length of a descriptor.
-        store_bytes: Size of the store before compression.
-        seconds: Time by a short trial; ``nan`` where none was made.
-        memory_bytes: Pixels and features held at once, without the network.
-    """
-
-    cells: int
-    features: int
-    store_bytes: int
-    seconds: float
-    memory_bytes: int
-
-
 def prepare(
     scene: str | os.PathLike[str] | xr.DataArray | Scene,
     out: str | os.PathLike[str],
@@ -128,22 +109,6 @@ def _reading(scene: Scene) -> str:
     text += f"; nodata {', '.join(sorted(nodata))} in {rule}" if nodata else ""
     text += "; the file's mask" if scene.has_mask else ""
     return text + ("; its alpha band" if scene.alpha and scene.alpha not in scene.bands else "")
-
-
-def estimate(plan: Plan) -> Estimate:
-    """Say what a settled run would take."""
-    itemsize = int(np.dtype(plan.recipe.execution["dtype"]).itemsize)
-    window = plan.grid.block_window(plan.blocks[0])
-    area = (window[0].stop - window[0].start) * (window[1].stop - window[1].start)
-    pixel = len(plan.scene.bands) * (1 if plan.scene.require_units().is_eight_bit else 4) + 1
-    held = 3 * area * pixel + 3 * plan.side**2 * plan.n_features * 4
-    return Estimate(
-        cells=plan.n_cells,
-        features=plan.n_features,
-        store_bytes=plan.n_cells * plan.n_features * itemsize,
-        seconds=plan.n_cells / plan.rate,
-        memory_bytes=held,
-    )
 
 
 def embed(

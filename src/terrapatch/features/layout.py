@@ -15,6 +15,7 @@ from zarr.codecs import ZstdCodec
 from terrapatch.errors import OutputError, RecipeError, StoreError
 from terrapatch.features.recipe import FORMAT, Recipe
 
+ZSTD_LEVEL = 3
 DTYPES = ("float16", "float32")
 MARKS = ".done"
 FINISHED = ".finished"
@@ -58,7 +59,7 @@ def create_layout(
     n_features = groups[-1][2]
     side = min(side, max(rows, cols))
     shared: dict[str, Any] = {
-        "compressors": ZstdCodec(level=3, checksum=True),
+        "compressors": ZstdCodec(level=ZSTD_LEVEL, checksum=True),
         "fill_value": float("nan"),
     }
     located = {"grid_mapping": "spatial_ref", "coordinates": "spatial_ref"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -73,7 +73,8 @@ class Plan:
         recipe: All that decides the numbers.
         side: Cells along each side of a block.
         batch: Patches that go through the network at once.
-        rate: Patches a second in a short trial.
+        rate: Patches a second in a short trial; input pixels a second in the dense mode.
+        patches: The patches of the trial.
         dense: What embeds whole tiles, in the dense mode.
         tile: Blocks down and across that are embedded at once.
     """
@@ -85,6 +86,7 @@ class Plan:
     side: int
     batch: int
     rate: float
+    patches: Pixels = field(repr=False, compare=False)
     dense: Dense | None = None
     tile: tuple[int, int] = (1, 1)
 
@@ -178,7 +180,7 @@ def make_plan(scene: Scene, grid: PatchGrid, settings: Settings, out: Path) -> P
         },
         versions=package_versions(settings.backbone.packages),
     )
-    return Plan(scene, grid, embedder, recipe, side, batch, rate, dense, tile)
+    return Plan(scene, grid, embedder, recipe, side, batch, rate, patches, dense, tile)
 
 
 def _tiling(scene: Scene, grid: PatchGrid, settings: Settings) -> Tiling | None:

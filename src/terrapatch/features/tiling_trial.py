@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import psutil
 
 from terrapatch.backbones import Descriptor, Embedder
-from terrapatch.features.densely import Dense, choose_tile
+from terrapatch.features.densely import Dense, Floats, choose_tile
 from terrapatch.features.recipe import Recipe
 from terrapatch.features.tiles import Tiling
 from terrapatch.grid import CellBlock
@@ -59,7 +60,8 @@ def settle_tiles(
 
     network = cast("NetworkEmbedder", embedder)  # only networks have taps to lay tiles for
     dense = Dense(DenseEmbedder(network, tiling.taps, descriptor), tiling, side)
-    pixel_bytes, rate = _tried(scene, dense)
+    pixel_bytes, rate, sample = _tried(scene, dense)
+    dense = replace(dense, pixel_bytes=pixel_bytes, sample=sample)
     budget = _budget(network)
     if begun is not None and "tile" in begun.execution:
         tile = (int(begun.execution["tile"][0]), int(begun.execution["tile"][1]))
@@ -75,8 +77,8 @@ def settle_tiles(
     return dense, tile, rate
 
 
-def _tried(scene: Scene, dense: Dense) -> tuple[float, float]:
-    """Return bytes an input pixel and input pixels a second on a small tile of the scene."""
+def _tried(scene: Scene, dense: Dense) -> tuple[float, float, Floats]:
+    """Return bytes an input pixel, input pixels a second, and features of a small tile."""
     from terrapatch.backbones.live import LiveBytes
 
     tiling = dense.tiling
@@ -87,8 +89,8 @@ def _tried(scene: Scene, dense: Dense) -> tuple[float, float]:
     with LiveBytes() as live:
         dense.embedder.describe(pixels, None, size, windows)
     start = time.perf_counter()
-    dense.embedder.describe(pixels, None, size, windows)
-    return live.peak / area, area / (time.perf_counter() - start)
+    sample = dense.embedder.describe(pixels, None, size, windows)
+    return live.peak / area, area / (time.perf_counter() - start), sample
 
 
 def _cells_around(tiling: Tiling, place: tuple[int, int]) -> CellBlock:
