@@ -35,7 +35,7 @@ help:
 	@echo "make demo    paint a scene, embed it, cluster it, and leave a map in demo-out/"
 	@echo "make test    linters, types, floors, tests and coverage"
 	@echo "make lint    the linters alone"
-	@echo "make bench   the benchmarks"
+	@echo "make bench   the benchmark suite (BENCH_ARGS=--quick: under three minutes)"
 	@echo "make clean   remove the environments and everything made here"
 
 demo: install
@@ -51,7 +51,7 @@ lint: install-dev
 	$(ISOLATED) lint-imports
 
 bench: install-dev
-	$(ISOLATED) bash -euc 'for bench in benchmarks/bench_*.py; do python "$$bench"; done'
+	$(ISOLATED) python benchmarks/bench.py $(BENCH_ARGS)
 
 install: $(VENV)/.installed
 
@@ -88,5 +88,5 @@ folders:
 
 clean:
 	rm -rf .venv-3.* .build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	rm -rf demo-out .coverage build dist
+	rm -rf demo-out bench-out .coverage build dist
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

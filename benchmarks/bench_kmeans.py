@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 from affine import Affine
+from machine import PEAK
 from odc.geo.geobox import GeoBox
 
 from terrapatch.features.layout import create_layout
@@ -27,21 +28,17 @@ SIDE = 32
 LAYERS = 8
 CENTRES = 20
 CHILD = """
-import json, resource, sys, time
+import json, sys, time
 from terrapatch.features import FeatureRaster
 from terrapatch.learn import fit_clusters
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
 features = FeatureRaster.open(sys.argv[1])
-before = peak()
 start = time.perf_counter()
 model = fit_clusters(features, 12, memory_bytes=int(sys.argv[2]) << 20)
 fitted = time.perf_counter()
 labels = model.predict(features).labels
 print(json.dumps({"fit": fitted - start, "predict": time.perf_counter() - fitted,
-                  "before": before, "peak": peak(), "algorithm": model.description["algorithm"],
+                  "peak": peak() / 2**20, "algorithm": model.description["algorithm"],
                   "labels": int(labels.max())}))
 """
 
@@ -80,7 +77,7 @@ def measure(cells: int, n_features: int, memory: int, scratch: Path) -> dict[str
     """Make a store, cluster it in a process of its own, and return what it took."""
     store = make_store(scratch / f"{cells}.zarr", cells, n_features)
     n_bytes = sum(f.stat().st_size for f in store.rglob("*") if f.is_file())
-    command = [sys.executable, "-c", CHILD, str(store), str(memory)]
+    command = [sys.executable, "-c", PEAK + CHILD, str(store), str(memory)]
     out = subprocess.run(command, capture_output=True, text=True, check=True)
     got = json.loads(out.stdout.splitlines()[-1])
     return got | {"cells": (int(cells**0.5) // SIDE * SIDE) ** 2, "bytes": n_bytes}

@@ -14,18 +14,26 @@ import sys
 import tempfile
 from pathlib import Path
 
+from machine import PEAK
 from scenes import large_scene, painted_tile
 
 CHILD = """
-import json, resource, sys, time
+import json, sys, time
 import terrapatch as tp
 start = time.perf_counter()
 features = tp.embed(sys.argv[1], sys.argv[2], size=224, precision="fp32")
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"peak": peak, "seconds": time.perf_counter() - start,
+high = peak() / 2**20
+print(json.dumps({"peak": high, "seconds": time.perf_counter() - start,
                   "cells": features.shape[0] * features.shape[1],
                   "embedded": int((features.valid() > 0).sum())}))
 """
+
+
+def measure(scene: Path, scratch: Path) -> dict[str, float]:
+    """Embed a scene in a process of its own; return its peak, seconds, cells and patches."""
+    command = [sys.executable, "-c", PEAK + CHILD, str(scene), str(scratch / f"{scene.stem}.zarr")]
+    out = subprocess.run(command, capture_output=True, text=True, check=True)
+    return dict(json.loads(out.stdout.splitlines()[-1]))
 
 
 def main() -> None:
@@ -42,13 +50,7 @@ def main() -> None:
         tile = painted_tile(scratch)
         for side in args.sides:
             scene = large_scene(scratch / f"{side}.tif", tile, side, args.share)
-            out = subprocess.run(
-                [sys.executable, "-c", CHILD, str(scene), str(scratch / f"{side}.zarr")],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            got = json.loads(out.stdout.splitlines()[-1])
+            got = measure(scene, scratch)
             peaks.append(got["peak"])
             print(
                 f"| {side:,} x {side:,} | {got['cells']:,} | {got['embedded']:,} | "
