@@ -61,9 +61,14 @@ def embed(
     units: Units = None,
     nodata: Nodata = None,
     readers: Annotated[
-        int,
-        typer.Option("--readers", help="Threads that read.", min=1, rich_help_panel=READING),
-    ] = 2,
+        int | None,
+        typer.Option(
+            "--readers",
+            help="Threads that read; by a short trial if left out.",
+            min=1,
+            rich_help_panel=READING,
+        ),
+    ] = None,
     backbone: Annotated[
         str, _network("--backbone", "Name; see terrapatch backbones list.")
     ] = "efficientnet_lite0",

@@ -18,6 +18,7 @@ from terrapatch.backbones import DEFAULT, Embedder, get_backbone
 from terrapatch.bands import BandChoice
 from terrapatch.errors import BackboneError, RecipeError
 from terrapatch.features._memory import kept_memory, trim
+from terrapatch.features.costs import suited_readers
 from terrapatch.features.fitting import fit_to_scene
 from terrapatch.features.layout import DTYPES
 from terrapatch.features.plan import Plan, Settings, Work, make_plan, nonempty
@@ -135,7 +136,7 @@ def embed(
     batch: int | None = None,
     dtype: str = "float16",
     offline: bool = False,
-    readers: int = 2,
+    readers: int | None = None,
     overwrite: bool = False,
     restart: bool = False,
     progress: Progress | None = None,
@@ -173,7 +174,7 @@ def embed(
         batch: Patches that go through the network at once.
         dtype: Stored type, ``float16`` or ``float32``.
         offline: Whether to open no socket; ``TERRAPATCH_OFFLINE=1`` does the same.
-        readers: Threads that read the scene.
+        readers: Threads that read the scene; as many as it takes, by a short trial, if ``None``.
         overwrite: Whether a finished store may be replaced.
         restart: Whether to discard what an unfinished run has left.
         progress: Called with ``("embed", cells done, cells in all)``, and during a download
@@ -221,7 +222,7 @@ def run(
     plan: Plan,
     out: Path,
     *,
-    readers: int = 2,
+    readers: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> FeatureRaster:
@@ -235,7 +236,8 @@ def run(
             log.info("going on with %s: %d of %d cells are done", out, done, plan.n_cells)
         with ThreadPoolExecutor(1, "terrapatch-write") as pool:
             written: Future[None] | None = None
-            stream = PatchStream(plan.scene, plan.reading, [w.cells for w in todo], readers=readers)
+            threads = readers or suited_readers(plan)
+            stream = PatchStream(plan.scene, plan.reading, [w.cells for w in todo], readers=threads)
             for n, (work, pixels) in enumerate(zip(todo, stream, strict=True), 1):
                 values = embed_work(plan, pixels, progress, done)
                 done += pixels.share.size
