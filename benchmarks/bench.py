@@ -58,11 +58,11 @@ class Table:
 def exact(table: Table, scene: Path, scratch: Path, rounds: int, workers: tuple[int, ...]) -> float:
     """Compare the exact mode with its limit and its peers; return torchgeo's best rate."""
     task = {"scene": str(scene), "scratch": str(scratch)}
-    auto = {"backbone": NETWORK, "size": SIZE, "compiling": "off"}
+    auto = {"backbone": NETWORK, "size": SIZE, "compile": "off"}
     tasks: dict[str, dict[str, Any]] = {
         "engine": task | {"kind": "engine", "options": auto},
         "forward": task | {"kind": "forward", "options": auto},
-        "engine-compiled": task | {"kind": "engine", "options": auto | {"compiling": "on"}},
+        "engine-compiled": task | {"kind": "engine", "options": auto | {"compile": "on"}},
         "engine-fp32": task | {"kind": "engine", "options": auto | {"precision": "fp32"}},
         "forward-fp32": task | {"kind": "forward", "options": auto | {"precision": "fp32"}},
         "rasterio": task | {"kind": "rasterio", "options": auto},
@@ -101,7 +101,7 @@ def exact(table: Table, scene: Path, scratch: Path, rounds: int, workers: tuple[
 
 def dense(table: Table, scene: Path, small: Path, scratch: Path, rounds: int, peer: float) -> None:
     """Compare the dense mode with our exact mode and torchgeo's pipeline, at stride 32."""
-    options = {"backbone": NETWORK, "size": SIZE, "stride": STRIDE, "compiling": "off"}
+    options = {"backbone": NETWORK, "size": SIZE, "stride": STRIDE, "compile": "off"}
     tasks = {}
     for precision in ("fp32", "auto"):
         for mode, where in (("dense", scene), ("exact", small)):
@@ -148,7 +148,7 @@ def growth(table: Table, scratch: Path, tile: Any, sides: tuple[int, int], share
 
 def area(table: Table, scratch: Path, tile: Any, side: int, rounds: int) -> None:
     """Compare the time of two scenes, one of 16 times the area of the other."""
-    options = {"backbone": NETWORK, "size": 256, "compiling": "off", "precision": "fp32"}
+    options = {"backbone": NETWORK, "size": 256, "compile": "off", "precision": "fp32"}
     scenes = {n: large_scene(scratch / f"area{n}.tif", tile, n) for n in (side, 4 * side)}
     tasks = {
         f"area-{n}": {

@@ -18,8 +18,10 @@ from terrapatch.errors import BackboneError, GridError, RecipeError
 from terrapatch.features import FeatureRaster, engine, prepare
 from terrapatch.features.densely import choose_tile
 from terrapatch.features.filling import fill
+from terrapatch.features.plan import Plan
 from terrapatch.features.tiles import Tiling
 from terrapatch.learn import fit_clusters
+from terrapatch.stream import PatchStream
 
 Make = Callable[..., Path]
 
@@ -112,23 +114,22 @@ def test_a_shifted_scene_gives_shifted_cells(make_raster: Make, tmp_path: Path) 
     assert seam(a[:, 5:], b[:, 3:]) <= 1e-4
 
 
-def test_readers_and_interruptions_change_no_byte(
+def test_order_readers_and_interruptions_change_no_byte(
     make_raster: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = make_raster(dtype="uint8", bands=3, height=256, width=256, values=holed, nodata=0)
     how: dict[str, Any] = {"size": 32, "stride": 8, "backbone": "resnet18:random", "mode": "dense"}
     how |= {"precision": "fp32", "device": "cpu", "layers": "stage1,stage2"}
 
-    def run(out: Path, readers: int) -> None:
+    def planned(out: Path) -> Plan:
         plan = prepare(scene, out, **how)
         dense = dataclasses.replace(plan.dense, side=8)
         execution = plan.recipe.execution | {"block": 8, "tile": [2, 1]}
         recipe = dataclasses.replace(plan.recipe, execution=execution)
-        engine.run(
-            dataclasses.replace(plan, side=8, tile=(2, 1), dense=dense, recipe=recipe),
-            out,
-            readers=readers,
-        )
+        return dataclasses.replace(plan, side=8, tile=(2, 1), dense=dense, recipe=recipe)
+
+    def run(out: Path, readers: int) -> None:
+        engine.run(planned(out), out, readers=readers)
 
     run(tmp_path / "one.zarr", 1)
     written = engine.StoreWriter.write
@@ -144,6 +145,12 @@ def test_readers_and_interruptions_change_no_byte(
     monkeypatch.setattr(engine.StoreWriter, "write", written)
     run(tmp_path / "two.zarr", 2)
     assert files(tmp_path / "one.zarr") == files(tmp_path / "two.zarr")
+    plan, whole = planned(tmp_path / "x.zarr"), FeatureRaster.open(tmp_path / "one.zarr")
+    for work in reversed(plan.works):
+        (pixels,) = PatchStream(plan.scene, plan.reading, [work.cells])
+        made = engine.embed_work(plan, pixels).astype(np.float16).astype(np.float32)
+        stored = whole.read(work.cells.rows, work.cells.cols)
+        np.testing.assert_array_equal(made, stored)
 
 
 def test_a_run_goes_on_with_its_tiles(

@@ -90,7 +90,7 @@ def embed(
     mode: Annotated[
         str, _network("--mode", "exact, or dense: overlapping patches share their work.")
     ] = "exact",
-    compiling: Annotated[
+    compile: Annotated[  # noqa: A002 (named as in Python)
         str, _network("--compile", "auto (where the work left pays for it), on or off.")
     ] = "auto",
     device: Annotated[str, _network("--device", "auto, cpu, cuda, cuda:1 …")] = "auto",
@@ -130,7 +130,7 @@ def embed(
         "nodata": nodata,
         "input_size": input_size,
         "mode": mode,
-        "compiling": compiling,
+        "compile": compile,
         "device": device,
         "precision": precision,
         "batch": batch,

@@ -62,7 +62,7 @@ def prepare(
     nodata: float | None = None,
     input_size: int | None = None,
     mode: str = "exact",
-    compiling: str = "auto",
+    compile: str = "auto",  # noqa: A002 (named as in the shell)
     device: str = "auto",
     precision: str = "auto",
     batch: int | None = None,
@@ -92,7 +92,7 @@ def prepare(
         batch=batch,
         dtype=dtype,
         mode=mode,
-        compiling=compiling,
+        compiling=compile,
     )
     return make_plan(opened, grid, settings, Path(out))
 
@@ -130,7 +130,7 @@ def embed(
     nodata: float | None = None,
     input_size: int | None = None,
     mode: str = "exact",
-    compiling: str = "auto",
+    compile: str = "auto",  # noqa: A002 (named as in the shell)
     device: str = "auto",
     precision: str = "auto",
     batch: int | None = None,
@@ -167,7 +167,7 @@ def embed(
         mode: ``exact`` runs the network over every patch as if it were cut out; ``dense`` runs
             it once over large tiles and pools what each patch's window holds, many times
             faster where patches overlap, in a feature space of its own.
-        compiling: ``auto`` compiles the network (``torch.compile``) where the work left pays
+        compile: ``auto`` compiles the network (``torch.compile``) where the work left pays
             for it, ``on`` always, ``off`` never.
         device: ``auto``, ``cpu``, ``cuda`` …
         precision: ``auto`` (by a short trial), ``fp32``, ``bf16`` or ``fp16``.
@@ -207,7 +207,7 @@ def embed(
         nodata=nodata,
         input_size=input_size,
         mode=mode,
-        compiling=compiling,
+        compile=compile,
         device=device,
         precision=precision,
         batch=batch,
