@@ -72,6 +72,7 @@ def test_embed_compiles_when_asked_and_goes_on_as_begun(
 ) -> None:
     scene = make_raster(height=96, width=96)
     how: dict[str, Any] = {"size": 32, "stride": 16, "backbone": "lenet5:random", "batch": 8}
+    how |= {"precision": "fp32"}
     monkeypatch.setattr(torch, "compile", lambda whole, **_: whole)
     plain = terrapatch.embed(scene, tmp_path / "plain.zarr", **how)
     fast = terrapatch.embed(scene, tmp_path / "fast.zarr", compile="on", **how)

@@ -53,6 +53,13 @@ def trim() -> None:
         release(0)
 
 
+def resident() -> int:
+    """Return the bytes of memory that the process has."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
 def _set(values: dict[int, int]) -> None:
     mallopt = _glibc("mallopt")
     if mallopt is not None:

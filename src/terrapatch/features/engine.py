@@ -17,7 +17,7 @@ import numpy.typing as npt
 from terrapatch.backbones import DEFAULT, Embedder, get_backbone
 from terrapatch.bands import BandChoice
 from terrapatch.errors import BackboneError, RecipeError
-from terrapatch.features._memory import kept_memory, trim
+from terrapatch.features._memory import kept_memory, resident, trim
 from terrapatch.features.costs import suited_readers
 from terrapatch.features.fitting import fit_to_scene
 from terrapatch.features.layout import DTYPES
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("terrapatch")
 
-# Blocks between two returns of freed memory; each costs time to take it up again.
-TRIM_EVERY = 64
+# Freed memory is handed back when the process has grown by this much since it got going, at
+# most every few blocks, since it costs time to take it up again.
+GROWTH, GOING, TRIM_EVERY = 1.1, 4, 8
 
 # Batches under way at once: a GPU computes one while the next is cut and copied.
 AHEAD = 2
@@ -190,32 +191,33 @@ def embed(
     if restart:
         discard_part(path)
     refuse_taken(path, overwrite)
-    plan = prepare(
-        scene,
-        path,
-        size=size,
-        stride=stride,
-        edge=edge,
-        backbone=backbone,
-        weights=weights,
-        layers=layers,
-        pooling=pooling,
-        l2=l2,
-        bands=bands,
-        adapt=adapt,
-        units=units,
-        nodata=nodata,
-        input_size=input_size,
-        mode=mode,
-        compile=compile,
-        device=device,
-        precision=precision,
-        batch=batch,
-        dtype=dtype,
-        offline=offline,
-        progress=progress,
-    )
-    return run(plan, path, readers=readers, overwrite=overwrite, progress=progress)
+    with kept_memory():  # what the trials took serves the run
+        plan = prepare(
+            scene,
+            path,
+            size=size,
+            stride=stride,
+            edge=edge,
+            backbone=backbone,
+            weights=weights,
+            layers=layers,
+            pooling=pooling,
+            l2=l2,
+            bands=bands,
+            adapt=adapt,
+            units=units,
+            nodata=nodata,
+            input_size=input_size,
+            mode=mode,
+            compile=compile,
+            device=device,
+            precision=precision,
+            batch=batch,
+            dtype=dtype,
+            offline=offline,
+            progress=progress,
+        )
+        return run(plan, path, readers=readers, overwrite=overwrite, progress=progress)
 
 
 def run(
@@ -245,7 +247,9 @@ def run(
                     written.result()
                 written = pool.submit(_write, writer, work, values, pixels.share)
                 del pixels, values
-                if n % TRIM_EVERY == 0:
+                if n == GOING:
+                    going = resident()
+                elif n % TRIM_EVERY == 0 and resident() > GROWTH * going:
                     trim()
             if written is not None:
                 written.result()
