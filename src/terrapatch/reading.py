@@ -24,6 +24,7 @@ SAMPLE_SIDE = 1024
 # GDAL keeps decoded blocks of an open file in a cache that grows with the machine;
 # a file is closed and opened again after this many bytes, which empties it.
 RECYCLE_BYTES = 16 << 20
+CACHE_BYTES = 64 << 20
 
 
 class SceneReader:
@@ -240,7 +241,8 @@ def read_thinned(scene: Scene, side: int) -> tuple[Pixels, Mask | None]:
         return pixels, _value_mask(pixels, scene)
     shrink = max(1.0, max(height, width) / side)
     out = (max(1, round(height / shrink)), max(1, round(width / shrink)))
-    with open_raster(scene.source) as src:
+    # Without overviews every block is decoded, and GDAL would keep a share of the machine's memory.
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), open_raster(scene.source) as src:
         return _thinned(src, scene, out)
 
 
