@@ -6,7 +6,7 @@
   worst case), and across the modes.
 * Informal settlements of Mumbai by k-means, as in ``bench_settlements.py``.
 
-Usage: python benchmarks/bench_dense.py [--backbone efficientnet_lite0] [--seeds 5]
+Usage: python benchmarks/bench_dense.py [--backbone NAME] [--scenes mumbai_g1_1] [--seeds 5]
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from terrapatch.studies.settlements import default_scaling
 
 SIDE = 256
 MODES = ("exact", "dense")
-SCENES = ("mumbai_g1_1", "mumbai_g3_1", "mumbai_g6_1")
 
 
 def mosaic(folder: Path, out: Path) -> tuple[Path, np.ndarray]:
@@ -102,10 +101,10 @@ def uc_merced(backbone: str, scratch: Path) -> None:
             print(f"| {fit} | {test} | {got:.1f} % |", flush=True)
 
 
-def settlements(backbone: str, seeds: int, scratch: Path) -> None:
+def settlements(backbone: str, scenes: list[str], seeds: int, scratch: Path) -> None:
     """Print IoU of informal for both modes."""
     print("\n| scene | mode | k = 8 | k = 12 | k = 20 |\n|---|---|---|---|---|")
-    for name in SCENES:
+    for name in scenes:
         scene, labels = (data_folder() / f"{name}_{kind}.tif" for kind in ("rgb", "labels"))
         made = {}
         for mode in MODES:
@@ -129,6 +128,7 @@ def main() -> None:
     """Print all of it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--backbone", default="efficientnet_lite0")
+    parser.add_argument("--scenes", nargs="+", default=["mumbai_g1_1"])
     parser.add_argument("--seeds", type=int, default=5)
     args = parser.parse_args()
     if not data_folder().is_dir():
@@ -136,7 +136,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         uc_merced(args.backbone, Path(folder))
-        settlements(args.backbone, args.seeds, Path(folder))
+        settlements(args.backbone, args.scenes, args.seeds, Path(folder))
 
 
 if __name__ == "__main__":

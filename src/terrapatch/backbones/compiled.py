@@ -117,6 +117,7 @@ def try_compiled(
         BackboneError: If it is asked for and cannot be had.
     """
     whole = np.resize(patches, (batch, *patches.shape[1:]))
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # says there is no GPU
     start = time.perf_counter()
     try:
         fast = CompiledEmbedder(network, batch)
