@@ -223,7 +223,11 @@ class PatchStream:
         rows = slice(key[0] * height, min((key[0] + 1) * height, self._scene.shape[0]))
         cols = slice(key[1] * width, min((key[1] + 1) * width, self._scene.shape[1]))
         pixels, valid = pool.reader().read(rows, cols)
-        return self._units.to_eight_bit(pixels), valid
+        pixels = self._units.to_eight_bit(pixels)
+        if valid is not None and not valid.any():  # a hole takes no memory
+            pixels = np.broadcast_to(pixels.dtype.type(0), pixels.shape)
+            valid = np.broadcast_to(np.False_, valid.shape)
+        return pixels, valid
 
     def _assemble(self, i: int, pool: ReaderPool, readers: ThreadPoolExecutor) -> PixelBlock:
         block = self._blocks[i]
@@ -346,7 +350,7 @@ class _Canvas:
 
 
 def _bytes(chunk: Chunk) -> int:
-    return chunk[0].nbytes + (0 if chunk[1] is None else chunk[1].nbytes)
+    return sum(a.nbytes for a in chunk if a is not None and any(a.strides))
 
 
 def chunk_shape(scene: Scene) -> Key:

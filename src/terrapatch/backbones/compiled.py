@@ -132,7 +132,7 @@ def try_compiled(
         log.info("not compiled: %s", why)
         return None
     took = time.perf_counter() - start
-    _, quick = timed(fast, whole)
+    _, quick = timed(fast, whole, batch)
     agreement = least_cosine(network.features(whole), made, network.groups)
     said = f"{took:.0f} s; {rate:.0f} to {quick:.0f} patches a second, cosine {agreement:.5f}"
     if agreement < AGREEMENT or (asked == "auto" and quick < WORTHWHILE * rate):

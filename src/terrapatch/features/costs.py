@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import sys
@@ -91,12 +92,15 @@ def estimate(plan: Plan) -> Estimate:
 
 def _timed(plan: Plan) -> tuple[np.ndarray, float]:
     """Embed the trial's patches for about a second; return their features and the rate."""
-    batch = plan.patches[: plan.batch]
-    features = plan.embedder.features(batch)
+    starts = range(0, len(plan.patches), plan.batch)
+    batches = [plan.patches[i : i + plan.batch] for i in starts]
+    features = np.concatenate([plan.embedder.features(batch) for batch in batches])
     start, done = time.perf_counter(), 0
-    while done == 0 or time.perf_counter() - start < TRIAL_SECONDS:
+    for batch in itertools.cycle(batches):
         plan.embedder.features(batch)
         done += len(batch)
+        if time.perf_counter() - start >= TRIAL_SECONDS:
+            break
     return features, done / (time.perf_counter() - start)
 
 
