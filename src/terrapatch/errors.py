@@ -82,6 +82,14 @@ class ClusterError(TerrapatchError, ValueError):
     """Features that cannot be clustered as asked."""
 
 
+class SamplesError(TerrapatchError, ValueError):
+    """Labelled samples that cannot be read, or from which nothing can be learned."""
+
+
+class CatalogError(TerrapatchError, ValueError):
+    """A data set that the catalogue does not know, or whose files are not what it says."""
+
+
 class OutputError(TerrapatchError, OSError):
     """An output that exists already or cannot be written."""
 
