@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from terrapatch.features.exports import export
     from terrapatch.grid import PatchGrid
     from terrapatch.learn import ClusterModel, Clusters, fit_clusters
+    from terrapatch.learn.samples import Samples
+    from terrapatch.learn.scene_model import SceneModel
     from terrapatch.legend import Legend
     from terrapatch.maps import ClassMap, ValueMap
     from terrapatch.scene import Scene
+    from terrapatch.studies.classifying import classify
     from terrapatch.studies.demo import demo
     from terrapatch.studies.explain import explain
     from terrapatch.studies.look import info
     from terrapatch.studies.settlements import cluster
+    from terrapatch.studies.training import evaluate, train
 
 __version__ = "0.1.0"
 
@@ -39,7 +43,12 @@ _HOMES = {
     "ClassMap": "terrapatch.maps",
     "ValueMap": "terrapatch.maps",
     "Scene": "terrapatch.scene",
+    "Samples": "terrapatch.learn.samples",
+    "SceneModel": "terrapatch.learn.scene_model",
+    "classify": "terrapatch.studies.classifying",
     "cluster": "terrapatch.studies.settlements",
+    "evaluate": "terrapatch.studies.training",
+    "train": "terrapatch.studies.training",
     "demo": "terrapatch.studies.demo",
 }
 
@@ -50,17 +59,22 @@ __all__ = [
     "FeatureRaster",
     "Legend",
     "PatchGrid",
+    "Samples",
     "Scene",
+    "SceneModel",
     "TerrapatchError",
     "ValueMap",
     "__version__",
+    "classify",
     "cluster",
     "demo",
     "embed",
+    "evaluate",
     "explain",
     "export",
     "fit_clusters",
     "info",
+    "train",
 ]
 
 

@@ -86,6 +86,10 @@ class SamplesError(TerrapatchError, ValueError):
     """Labelled samples that cannot be read, or from which nothing can be learned."""
 
 
+class OutsideError(SamplesError):
+    """Labels that lie wholly beside the scene."""
+
+
 class CatalogError(TerrapatchError, ValueError):
     """A data set that the catalogue does not know, or whose files are not what it says."""
 

@@ -82,11 +82,12 @@ class PixelBlock:
         if mask is None or mask.all():
             return out, None
         for patch, good in zip(out, mask, strict=True):
-            _fill_invalid(patch, good)
+            fill_invalid(patch, good)
         return out, mask
 
 
-def _fill_invalid(patch: Pixels, good: Mask) -> None:
+def fill_invalid(patch: Pixels, good: Mask) -> None:
+    """Give the invalid pixels of a patch ``(bands, h, w)`` the mean of its valid ones."""
     if good.all() or not good.any():
         return
     mean = patch[:, good].mean(axis=1, dtype=np.float64)

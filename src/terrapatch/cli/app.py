@@ -9,7 +9,18 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from terrapatch.cli import backbones, cluster, demo, doctor, embed, explain, export, info
+from terrapatch.cli import (
+    backbones,
+    classify,
+    cluster,
+    demo,
+    doctor,
+    embed,
+    explain,
+    export,
+    info,
+    train,
+)
 from terrapatch.cli.faults import one_line, our_fault, wants_debug
 
 app = typer.Typer(
@@ -23,6 +34,9 @@ app.command("doctor")(doctor.doctor)
 app.command("info")(info.info)
 app.command("embed")(embed.embed)
 app.command("cluster")(cluster.cluster)
+app.command("train")(train.train)
+app.command("evaluate")(train.evaluate)
+app.command("classify")(classify.classify)
 app.command("explain")(explain.explain)
 app.command("export")(export.export)
 app.command("demo")(demo.demo)

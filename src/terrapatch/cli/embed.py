@@ -87,6 +87,9 @@ def embed(
     input_size: Annotated[
         int | None, _network("--input-size", "Side patches are resized to, in pixels.")
     ] = None,
+    average: Annotated[
+        str, _network("--average", "d4: the mean over eight turns and flips, for 8x the work.")
+    ] = "none",
     mode: Annotated[
         str, _network("--mode", "exact, or dense: overlapping patches share their work.")
     ] = "exact",
@@ -130,6 +133,7 @@ def embed(
         "nodata": nodata,
         "input_size": input_size,
         "mode": mode,
+        "average": average,
         "compile": compile,
         "device": device,
         "precision": precision,

@@ -59,3 +59,23 @@ Nodata = Annotated[
     float | None,
     typer.Option("--nodata", help="Value without data, if not stated.", rich_help_panel=READING),
 ]
+
+
+def _network(name: str, text: str, shown: str | None = None) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(
+        name, help=text, rich_help_panel=NETWORK, show_default=shown or True
+    )
+    return option
+
+
+Backbone = Annotated[str, _network("--backbone", "Name in terrapatch backbones list.")]
+Layers = Annotated[str | None, _network("--layers", "Layers to tap, with commas; all or last.")]
+Pooling = Annotated[str | None, _network("--pooling", "mean, std, max, gem; with commas.")]
+InputSize = Annotated[
+    int | None, _network("--input-size", "Side patches are resized to, in pixels.")
+]
+Average = Annotated[
+    str, _network("--average", "d4: the mean over eight turns and flips, for 8x the work.")
+]
+Device = Annotated[str, _network("--device", "auto, cpu, cuda, cuda:1 …")]
+Precision = Annotated[str, _network("--precision", "auto (by a short trial), fp32, bf16 or fp16.")]

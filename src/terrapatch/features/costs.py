@@ -86,7 +86,7 @@ def estimate(plan: Plan) -> Estimate:
         store_bytes=round(plain * _packed(features, plan.recipe.execution["dtype"])),
         seconds=seconds,
         rate=plan.n_cells / seconds,
-        memory_bytes=here + _held(plan),
+        memory_bytes=here + _held(plan, share),
     )
 
 
@@ -188,13 +188,21 @@ def _packed(features: np.ndarray, dtype: str) -> float:
     return len(Zstd(level=ZSTD_LEVEL).encode(raw)) / len(raw)
 
 
-def _held(plan: Plan) -> int:
+def _kept(plan: Plan, pixel: int) -> int:
+    """Return the bytes of the chunks that two rows of blocks or tiles share; holes take none."""
+    height, width = plan.scene.shape
+    chunk = chunk_shape(plan.scene)[0]
+    overlap = max(0, plan.reading.size[0] - plan.reading.stride[0])
+    rows = min(height, chunk * (1 + -(-overlap // chunk)))
+    return rows * width * pixel
+
+
+def _held(plan: Plan, share: float) -> int:
     """Return the memory that blocks, kept chunks and tiles take beside the network."""
     window = plan.reading.block_window(plan.works[0].cells)
     area = math.prod(side.stop - side.start for side in window)
     pixel = len(plan.scene.bands) * (1 if plan.scene.require_units().is_eight_bit else 4) + 1
-    scene = math.prod(plan.scene.shape) * pixel
-    held = 3 * area * pixel + min(KEEP_BYTES, scene)
+    held = 3 * area * pixel + min(KEEP_BYTES, round(share * _kept(plan, pixel)))
     if plan.dense is None:
         return int(held + 3 * plan.side**2 * plan.n_features * 4)
     return int(held + _tile(plan))

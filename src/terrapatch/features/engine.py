@@ -63,6 +63,7 @@ def prepare(
     nodata: float | None = None,
     input_size: int | None = None,
     mode: str = "exact",
+    average: str = "none",
     compile: str = "auto",  # noqa: A002 (named as in the shell)
     device: str = "auto",
     precision: str = "auto",
@@ -93,6 +94,7 @@ def prepare(
         batch=batch,
         dtype=dtype,
         mode=mode,
+        average=average,
         compiling=compile,
     )
     return make_plan(opened, grid, settings, Path(out))
@@ -131,6 +133,7 @@ def embed(
     nodata: float | None = None,
     input_size: int | None = None,
     mode: str = "exact",
+    average: str = "none",
     compile: str = "auto",  # noqa: A002 (named as in the shell)
     device: str = "auto",
     precision: str = "auto",
@@ -168,6 +171,8 @@ def embed(
         mode: ``exact`` runs the network over every patch as if it were cut out; ``dense`` runs
             it once over large tiles and pools what each patch's window holds, many times
             faster where patches overlap, in a feature space of its own.
+        average: ``d4`` describes a patch by the mean over its eight turns and flips, for
+            eight times the work, in a feature space of its own.
         compile: ``auto`` compiles the network (``torch.compile``) where the work left pays
             for it, ``on`` always, ``off`` never.
         device: ``auto``, ``cpu``, ``cuda`` …
@@ -209,6 +214,7 @@ def embed(
             nodata=nodata,
             input_size=input_size,
             mode=mode,
+            average=average,
             compile=compile,
             device=device,
             precision=precision,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from terrapatch.backbones import Backbone, Descriptor, Embedder
+from terrapatch.backbones.turning import TURNS, TurnedEmbedder, check_average
 from terrapatch.errors import RecipeError, SceneError
 from terrapatch.features._memory import kept_memory
 from terrapatch.features.densely import Dense
@@ -46,6 +47,7 @@ class Settings:
     batch: int | None
     dtype: str
     mode: str = "exact"
+    average: str = "none"
     compiling: str = "auto"
 
 
@@ -148,6 +150,8 @@ def make_plan(scene: Scene, grid: PatchGrid, settings: Settings, out: Path) -> P
         compiled = _compiled(settings, begun, embedder, patches, batch, math.prod(grid.shape), rate)
         if compiled is not None:
             embedder, rate = compiled
+        if settings.average != "none":
+            embedder, rate = TurnedEmbedder(embedder), rate / TURNS
         n_features = embedder.groups[-1][2]
         itemsize = 1 if scene.dtype == "uint8" and scene.require_units().is_eight_bit else 4
         side = block_side(grid, len(scene.bands), itemsize, n_features)
@@ -166,10 +170,11 @@ def make_plan(scene: Scene, grid: PatchGrid, settings: Settings, out: Path) -> P
             "name": settings.backbone.name,
             "weights": settings.backbone.identity(),
             "input_size": settings.input_size,
-            "bands": _band_roles(scene, None if contract is None else contract.channels),
+            "bands": band_roles(scene, None if contract is None else contract.channels),
             **({} if mixing is None else {"adapt": mixing.as_dict()}),
         },
-        descriptor=settings.descriptor.as_dict(),
+        descriptor=settings.descriptor.as_dict()
+        | ({} if settings.average == "none" else {"average": settings.average}),
         execution={
             "mode": settings.mode,
             "device": device.split(":")[0],
@@ -187,8 +192,13 @@ def _tiling(scene: Scene, grid: PatchGrid, settings: Settings) -> Tiling | None:
     """Lay tiles for the dense mode, or refuse what has none."""
     if settings.mode not in MODES:
         raise RecipeError(f"mode {settings.mode!r} is not known; choose {' or '.join(MODES)}")
+    check_average(settings.average)
     if settings.mode == "exact":
         return None
+    if settings.average != "none":
+        raise RecipeError(
+            "the dense mode cannot average over turns; use --mode exact, or leave out --average"
+        )
     from terrapatch.backbones.dense import taps_of
 
     side = settings.input_size or 0  # every network has one; what is none is refused
@@ -260,7 +270,7 @@ def _compiled(
     return try_compiled(cast("NetworkEmbedder", embedder), patches, batch, rate, asked)
 
 
-def _band_roles(scene: Scene, channels: Sequence[str] | None) -> list[str]:
+def band_roles(scene: Scene, channels: Sequence[str] | None) -> list[str]:
     """Name the bands by what they are, or by what the network takes them for."""
     if channels is None or len(channels) != len(scene.roles):
         return list(scene.roles)

@@ -1,9 +1,9 @@
-"""Reading and writing a model folder: ``model.json`` and ``head.safetensors``.
+"""Reading and writing a model folder: ``model.json``, ``head.safetensors``, perhaps more.
 
-``model.json`` holds the SHA-256 of ``head.safetensors`` and one of its own
-content, and is written last: a killed or half-finished write is never taken for
-a model, and no change goes unseen. (The hashes guard against damage, not against
-a forger.) Neither file can hold code.
+``model.json`` holds the SHA-256 of the other files and one of its own content, and
+is written last: a killed or half-finished write is never taken for a model, and no
+change goes unseen. (The hashes guard against damage, not against a forger.) No file
+can hold code.
 """
 
 from __future__ import annotations
@@ -19,22 +19,30 @@ from numpy.typing import NDArray
 
 from terrapatch.errors import OutputError, RecipeError, writing
 
-FORMAT = "terrapatch cluster model"
+CLUSTERS, SCENES = "terrapatch cluster model", "terrapatch scene classifier"
 VERSION = 1
+_WRITERS = {CLUSTERS: ("a cluster model", "cluster"), SCENES: ("a scene classifier", "train")}
 MODEL, HEAD = "model.json", "head.safetensors"
 
 
 def write(
-    folder: Path, description: dict[str, Any], arrays: dict[str, NDArray[Any]], overwrite: bool
+    folder: Path,
+    description: dict[str, Any],
+    arrays: dict[str, NDArray[Any]],
+    overwrite: bool,
+    kind: str = CLUSTERS,
+    more: dict[str, bytes] | None = None,
 ) -> Path:
-    """Write a model folder; see ``ClusterModel.save``."""
+    """Write a model folder; see ``ClusterModel.save`` and ``SceneModel.save``."""
     from safetensors.numpy import save
 
     head = save({name: np.ascontiguousarray(a) for name, a in arrays.items()})
+    files = more or {}
     content = {
-        "format": FORMAT,
+        "format": kind,
         "version": VERSION,
         "head_sha256": hashlib.sha256(head).hexdigest(),
+        **{_hash_of(name): hashlib.sha256(data).hexdigest() for name, data in files.items()},
         "model": description,
     }
     content["sha256"] = _content_hash(content)
@@ -46,17 +54,19 @@ def write(
             )
         folder.mkdir(parents=True, exist_ok=True)
         _put(folder / HEAD, head)
+        for name, data in files.items():
+            _put(folder / name, data)
         _put(folder / MODEL, text.encode())
     return folder
 
 
-def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def read(folder: Path, kind: str = CLUSTERS) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read a model folder; see ``ClusterModel.load``."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    content = _read_json(folder)
-    head = _bytes(folder / HEAD)
+    content = _read_json(folder, kind)
+    head = _bytes(folder / HEAD, kind)
     if hashlib.sha256(head).hexdigest() != content.get("head_sha256"):
         raise _damaged(folder / HEAD, "its bytes are not those the model was saved with")
     try:
@@ -65,15 +75,27 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         raise _damaged(folder / HEAD, str(fault)) from fault
 
 
-def _read_json(folder: Path) -> dict[str, Any]:
-    path = folder / MODEL
-    text = _bytes(path)
+def read_more(folder: Path, name: str, kind: str) -> bytes:
+    """Read another file of a model folder, unchanged since it was written."""
+    content, data = _read_json(folder, kind), _bytes(folder / name, kind)
+    if hashlib.sha256(data).hexdigest() != content.get(_hash_of(name)):
+        raise _damaged(folder / name, "its bytes are not those the model was saved with")
+    return data
+
+
+def _hash_of(name: str) -> str:
+    return f"{name.replace('.', '_')}_sha256"
+
+
+def _read_json(folder: Path, kind: str) -> dict[str, Any]:
+    path, (what, command) = folder / MODEL, _WRITERS[kind]
+    text = _bytes(path, kind)
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as fault:
         raise _damaged(path, "it is not whole JSON") from fault
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise RecipeError(f"{path} is not a cluster model; name a folder that cluster wrote")
+    if not isinstance(content, dict) or content.get("format") != kind:
+        raise RecipeError(f"{path} is not {what}; name a folder that {command} wrote")
     if content.get("version") != VERSION:
         raise RecipeError(
             f"{path} has version {content.get('version')!r} and this program reads version "
@@ -91,12 +113,13 @@ def _content_hash(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path, kind: str) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as fault:
         raise RecipeError(
-            f"there is no {path}, so no whole model is there; name a folder that cluster wrote"
+            f"there is no {path}, so no whole model is there; name a folder that "
+            f"{_WRITERS[kind][1]} wrote"
         ) from fault
     except OSError as fault:
         raise RecipeError(

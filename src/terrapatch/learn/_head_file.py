@@ -1,0 +1,106 @@
+"""A fitted scikit-learn classifier as bytes that hold no code (skops), the same every time.
+
+skops names its parts by where they lay in memory and stamps them with the time; both are
+replaced here, so that the same classifier gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from typing import Any
+
+from terrapatch.errors import RecipeError, SamplesError
+
+# Types of scikit-learn that skops does not know of itself and that hold numbers alone.
+HARMLESS = frozenset(
+    {
+        "sklearn.metrics._dist_metrics.EuclideanDistance64",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.tree._tree.Tree",
+    }
+)
+_SCHEMA = "schema.json"
+_NAMED = re.compile(r'"__id__": (\d+)|"(\d+)\.np')
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def dumped(classifier: Any) -> bytes:
+    """Return a fitted classifier as bytes.
+
+    Raises:
+        SamplesError: If it could only be kept together with code.
+    """
+    import skops.io
+
+    data = _plain(skops.io.dumps(classifier))
+    strange = _strange(data)
+    if strange:
+        raise SamplesError(
+            f"the classifier {type(classifier).__name__} cannot be saved without code "
+            f"({', '.join(strange)}); use a classifier of scikit-learn"
+        )
+    return data
+
+
+def restored(data: bytes, name: str) -> Any:
+    """Return the classifier in bytes that ``dumped`` made; nothing in them is run.
+
+    Args:
+        data: The bytes.
+        name: What to call them in an error.
+
+    Raises:
+        RecipeError: If they are damaged, or hold anything but a scikit-learn classifier.
+    """
+    import skops.io
+
+    try:
+        strange = _strange(data)
+        if strange:
+            raise RecipeError(
+                f"{name} holds what is no part of scikit-learn ({', '.join(strange)}) and could "
+                "run code, so it is not opened; train the model again"
+            )
+        return skops.io.loads(data, trusted=sorted(HARMLESS))
+    except RecipeError:
+        raise
+    except Exception as fault:  # skops raises whatever a damaged file makes it meet
+        why = str(fault).strip().splitlines()[0][:160] if str(fault).strip() else repr(fault)
+        raise RecipeError(f"{name} is damaged ({why}); train the model again") from fault
+
+
+def _strange(data: bytes) -> list[str]:
+    import skops.io
+
+    return sorted(set(skops.io.get_untrusted_types(data=data)) - HARMLESS)
+
+
+def _plain(data: bytes) -> bytes:
+    """Number the parts in the order of the schema, and take the time out."""
+    with zipfile.ZipFile(io.BytesIO(data)) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    schema = parts.pop(_SCHEMA).decode()
+    numbers: dict[str, int] = {}
+    for match in _NAMED.finditer(schema):
+        numbers.setdefault(match[1] or match[2], len(numbers) + 1)
+    plain = _NAMED.sub(lambda m: m[0].replace(m[1] or m[2], str(numbers[m[1] or m[2]])), schema)
+    renamed = {_renumbered(name, numbers): part for name, part in parts.items()}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in sorted(renamed):
+            new.writestr(_entry(name), renamed[name])
+        new.writestr(_entry(_SCHEMA), plain)
+    return out.getvalue()
+
+
+def _renumbered(name: str, numbers: dict[str, int]) -> str:
+    stem, dot, ending = name.partition(".")
+    return f"{numbers[stem]}{dot}{ending}" if stem in numbers else name
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry

@@ -1,0 +1,222 @@
+"""Heads: scikit-learn classifiers on scaled features, each with the grid it is tuned over.
+
+==========  ===============================================================  ==============
+name        what it is                                                       tuned
+==========  ===============================================================  ==============
+logistic    multinomial logistic regression (Cox 1958)                       C
+linear-svm  linear support vector machine, one class against the rest        C
+rbf-svm     support vector machine with a Gaussian kernel (Cortes 1995)      C, gamma
+forest      500 randomised trees (Breiman 2001)                              leaf size
+knn         nearest neighbours, weighed by closeness                         neighbours
+centroid    the nearest mean of a class                                      nothing
+mlp         one hidden layer of 256                                          penalty
+==========  ===============================================================  ==============
+
+Features are scaled first (``terrapatch.learn.scaling``): the scaling is a part of the
+head and learned from the training part alone. Whoever has a scikit-learn classifier of
+their own can pass it in place of a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrapatch.errors import SamplesError
+from terrapatch.learn._features import Groups
+from terrapatch.learn.scaling import make_scaling
+
+Floats = NDArray[np.float64]
+
+DEFAULT_HEAD = "logistic"
+# Splits of the training part when hyper-parameters are chosen.
+INNER_FOLDS = 3
+
+
+@dataclass(frozen=True)
+class Head:
+    """One way of telling classes apart.
+
+    Attributes:
+        name: Its name.
+        make: Makes the classifier from a seed.
+        grid: Hyper-parameters to try, as ``{name: values}``.
+    """
+
+    name: str
+    make: Callable[[int], Any]
+    grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+
+def _logistic(seed: int) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=100.0, max_iter=1000, tol=1e-3, random_state=seed)
+
+
+def _linear_svm(seed: int) -> Any:
+    from sklearn.svm import LinearSVC
+
+    return LinearSVC(C=1.0, dual=True, max_iter=5000, random_state=seed)
+
+
+def _rbf_svm(seed: int) -> Any:
+    from sklearn.svm import SVC
+
+    return SVC(C=10.0, gamma="scale", cache_size=500, random_state=seed)
+
+
+def _forest(seed: int) -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(500, n_jobs=-1, random_state=seed)
+
+
+def _knn(seed: int) -> Any:  # noqa: ARG001 (nothing about it is random)
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return KNeighborsClassifier(5, weights="distance", algorithm="brute")
+
+
+def _centroid(seed: int) -> Any:  # noqa: ARG001 (nothing about it is random)
+    from sklearn.neighbors import NearestCentroid
+
+    return NearestCentroid()
+
+
+def _mlp(seed: int) -> Any:
+    from sklearn.neural_network import MLPClassifier
+
+    return MLPClassifier((256,), alpha=1e-3, max_iter=300, random_state=seed)
+
+
+HEADS = {
+    head.name: head
+    for head in (
+        Head("logistic", _logistic, {"C": (10.0, 100.0, 1000.0)}),
+        Head("linear-svm", _linear_svm, {"C": (0.3, 1.0, 10.0)}),
+        Head("rbf-svm", _rbf_svm, {"C": (1.0, 10.0, 100.0), "gamma": ("scale",)}),
+        Head("forest", _forest, {"min_samples_leaf": (1, 3)}),
+        Head("knn", _knn, {"n_neighbors": (1, 3, 5, 9)}),
+        Head("centroid", _centroid),
+        Head("mlp", _mlp, {"alpha": (1e-4, 1e-2)}),
+    )
+}
+
+
+def head_names() -> list[str]:
+    """Return the names ``make_head`` knows."""
+    return list(HEADS)
+
+
+def find_head(head: str | Any) -> Head:
+    """Return a head by its name, or one around a scikit-learn classifier.
+
+    Raises:
+        SamplesError: If there is no head of this name.
+    """
+    if not isinstance(head, str):
+        from sklearn.base import clone
+
+        return Head(type(head).__name__, lambda _: clone(head))
+    if head not in HEADS:
+        raise SamplesError(f"there is no head {head!r}; choose one of {', '.join(HEADS)}")
+    return HEADS[head]
+
+
+def make_head(head: str | Any, scaling: str, groups: Groups, seed: int = 0) -> Any:
+    """Return an unfitted scikit-learn pipeline of a scaling and a classifier.
+
+    Args:
+        head: A name, or a scikit-learn classifier.
+        scaling: A name of ``terrapatch.learn.scaling``.
+        groups: The layers ``(name, start, stop)`` of the features.
+        seed: Seed of everything random in it.
+
+    Raises:
+        SamplesError: If there is no head of this name.
+        ClusterError: If there is no scaling of this name.
+    """
+    from sklearn.pipeline import Pipeline
+
+    classifier = find_head(head).make(seed)
+    return Pipeline([("scaling", make_scaling(scaling, groups)), ("head", classifier)])
+
+
+def scores(fitted: Any, rows: Any) -> Floats:
+    """Return how strongly a fitted classifier holds rows for each class.
+
+    Args:
+        fitted: A fitted pipeline of ``make_head`` or a classifier.
+        rows: ``(n, F)``.
+
+    Returns:
+        ``(n, classes)``, the larger the likelier: logarithms of probabilities where the
+        classifier gives these, else distances to its borders.
+    """
+    if hasattr(fitted, "predict_proba") and not _is_centroid(fitted):
+        return np.asarray(np.log(np.maximum(fitted.predict_proba(rows), 1e-12)))
+    if _is_centroid(fitted):
+        return _to_centroids(fitted, rows)
+    found = np.asarray(fitted.decision_function(rows), np.float64)
+    return found if found.ndim == 2 else np.stack([-found, found], axis=1)
+
+
+def _is_centroid(fitted: Any) -> bool:
+    return type(_last(fitted)).__name__ == "NearestCentroid"
+
+
+def _last(fitted: Any) -> Any:
+    return fitted[-1] if hasattr(fitted, "steps") else fitted
+
+
+def _to_centroids(fitted: Any, rows: Any) -> Floats:
+    scaled = fitted[:-1].transform(rows) if hasattr(fitted, "steps") else rows
+    means = _last(fitted).centroids_
+    square = (scaled**2).sum(1)[:, None] - 2 * scaled @ means.T + (means**2).sum(1)
+    return np.asarray(-np.sqrt(np.maximum(square, 0.0)))
+
+
+def tune(
+    head: str | Any,
+    scaling: str,
+    groups: Groups,
+    rows: Any,
+    ids: NDArray[np.integer[Any]],
+    seed: int = 0,
+    folds: Any = None,
+) -> tuple[Any, dict[str, Any]]:
+    """Choose the hyper-parameters of a head by cross-validation and fit it to all rows.
+
+    Args:
+        head: A name, or a scikit-learn classifier.
+        scaling: A name of ``terrapatch.learn.scaling``.
+        groups: The layers of the features.
+        rows: Features ``(n, F)`` of the training part.
+        ids: Class ids ``(n,)``.
+        seed: Seed of the head and of the splits.
+        folds: Pairs of training and test indices to choose by; 3 stratified folds if
+            ``None``.
+
+    Returns:
+        The fitted pipeline, and what was chosen (empty if there was no choice: nothing to
+        tune, or a class with fewer samples than folds).
+    """
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+
+    pipeline = make_head(head, scaling, groups, seed)
+    grid = {f"head__{name}": list(values) for name, values in find_head(head).grid.items()}
+    least = int(np.unique(ids, return_counts=True)[1].min())
+    if folds is None and least < INNER_FOLDS:
+        grid = {}
+    if not any(len(values) > 1 for values in grid.values()):
+        return pipeline.fit(rows, ids), {}
+    if folds is None:
+        folds = StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=seed)
+    search = GridSearchCV(pipeline, grid, cv=folds, error_score="raise").fit(rows, ids)
+    chosen = {name.removeprefix("head__"): v for name, v in search.best_params_.items()}
+    return search.best_estimator_, chosen

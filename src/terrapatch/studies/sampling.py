@@ -1,0 +1,140 @@
+"""Samples from where people have them: folders of images, tables, polygons, points, rasters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from terrapatch.errors import OutsideError, SamplesError
+from terrapatch.features.layout import is_store
+
+if TYPE_CHECKING:
+    from terrapatch.features import FeatureRaster
+    from terrapatch.learn.image_folder import ImageList
+    from terrapatch.learn.samples import Samples
+    from terrapatch.learn.vector_labels import CellLabels
+
+Source = str | os.PathLike[str]
+Progress = Callable[[str, int, int], None]
+
+RASTERS = frozenset({".tif", ".tiff", ".vrt"})
+TABLES = frozenset({".csv"})
+
+
+def is_image_source(source: Source) -> bool:
+    """Whether a source lists images (a folder, a CSV, a name in the catalogue)."""
+    path = Path(source)
+    if path.is_dir():
+        return not is_store(path)
+    return path.suffix.lower() in TABLES or not (path.exists() or path.suffix)
+
+
+def gather(
+    sources: Source | Sequence[Source],
+    *,
+    features: Sequence[Source] = (),
+    column: str | None = None,
+    rule: str = "majority",
+    minimum: float = 0.5,
+    embedding: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Samples:
+    """Collect samples with their features.
+
+    Args:
+        sources: One folder with a folder of images for each class, one CSV of paths, classes
+            and splits, or one name in the catalogue; or else vector files and rasters of
+            labels, which lie over ``features``.
+        features: Stores of the scenes that vectors and rasters lie on.
+        column: Column of the vectors that holds the class.
+        rule: How polygons give cells a class, see ``learn.vector_labels``.
+        minimum: Share of a cell that must be labelled.
+        embedding: Options of ``embed_images``, for images.
+        progress: Called as ``progress(stage, done, in all)``.
+
+    Raises:
+        SamplesError: If nothing usable is there.
+        TerrapatchError: For everything else a person can mend.
+    """
+    given = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    if not given:
+        raise SamplesError("name where the samples are: a folder of images, a CSV or a vector file")
+    images = [source for source in given if is_image_source(source)]
+    if images and len(given) > 1:
+        raise SamplesError(
+            f"{images[0]} lists images and cannot be mixed with other sources; give it alone"
+        )
+    if images:
+        return _of_images(find_images_of(images[0]), embedding or {}, progress)
+    if not features:
+        raise SamplesError(
+            f"{given[0]} holds labels on the ground but no scene is named; embed the scene first "
+            "(terrapatch embed) and pass --features STORE"
+        )
+    return _of_cells(given, features, column, rule, minimum, progress)
+
+
+def find_images_of(source: Source) -> ImageList:
+    """List the images of a folder, a CSV or a data set of the catalogue.
+
+    Raises:
+        SamplesError: If there is none.
+        CatalogError: If a name is not in the catalogue, or its files are not here.
+    """
+    from terrapatch.learn.image_folder import find_images, from_csv
+
+    path = Path(source)
+    if path.is_dir():
+        return find_images(path)
+    if path.suffix.lower() in TABLES:
+        return from_csv(path)
+    from terrapatch.studies.catalog import folder_of
+
+    return find_images(folder_of(str(source)))
+
+
+def _of_images(
+    images: ImageList, embedding: Mapping[str, Any], progress: Progress | None
+) -> Samples:
+    from terrapatch.features.images import embed_images
+    from terrapatch.learn.samples import from_images
+
+    return from_images(images, embed_images(images.paths, progress=progress, **embedding))
+
+
+def _of_cells(
+    sources: Sequence[Source],
+    features: Sequence[Source],
+    column: str | None,
+    rule: str,
+    minimum: float,
+    progress: Progress | None,
+) -> Samples:
+    """Lay every source over every scene it touches."""
+    from terrapatch.features import FeatureRaster
+    from terrapatch.learn.samples import from_cells
+
+    rasters = [FeatureRaster.open(path) for path in features]
+    kept: list[tuple[FeatureRaster, CellLabels]] = []
+    for source in sources:
+        missed = []
+        for raster in rasters:
+            try:
+                kept.append((raster, _labels(source, raster, column, rule, minimum)))
+            except OutsideError as fault:
+                missed.append(fault)
+        if len(missed) == len(rasters):
+            raise missed[0]
+    return from_cells([r for r, _ in kept], [found for _, found in kept], progress)
+
+
+def _labels(
+    source: Source, raster: FeatureRaster, column: str | None, rule: str, minimum: float
+) -> CellLabels:
+    from terrapatch.learn.vector_labels import label_cells, label_cells_by_raster
+
+    if Path(source).suffix.lower() in RASTERS:
+        return label_cells_by_raster(raster.geobox, source, minimum=minimum)
+    return label_cells(raster.geobox, source, column, rule=rule, minimum=minimum)
