@@ -87,7 +87,7 @@ class SamplesError(TerrapatchError, ValueError):
 
 
 class OutsideError(SamplesError):
-    """Labels that lie wholly beside the scene."""
+    """Labels that give no cell of a scene a class: they lie beside it, or on another grid."""
 
 
 class CatalogError(TerrapatchError, ValueError):

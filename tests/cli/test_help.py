@@ -14,6 +14,9 @@ COMMANDS = (
     "info",
     "embed",
     "cluster",
+    "train",
+    "evaluate",
+    "classify",
     "explain",
     "export",
     "demo",
@@ -24,6 +27,11 @@ COMMANDS = (
     "backbones pack",
     "backbones unpack",
     "backbones fit",
+    "catalog",
+    "catalog list",
+    "catalog show",
+    "catalog get",
+    "catalog verify",
 )
 CODE = """
 import sys

@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import arrays
 from terrapatch.errors import SamplesError
 from terrapatch.learn.smoothing import majority_filter
 
-maps = arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 4))
+shapes = st.tuples(st.integers(1, 12), st.integers(1, 12))
+maps = arrays(np.uint8, shapes, elements=st.integers(0, 4))
 
 
 @given(maps, st.sampled_from([3, 5]))

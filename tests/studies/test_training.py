@@ -115,9 +115,7 @@ def test_unreadable_images_are_named_one_by_one(images: Path, tmp_path: Path) ->
     assert not (tmp_path / "model").exists()
 
 
-def test_labels_on_the_ground_become_a_map(
-    ground: tuple[Path, Path, Path], tmp_path: Path
-) -> None:
+def test_labels_on_the_ground_become_a_map(ground: tuple[Path, Path, Path], tmp_path: Path) -> None:
     features, truth, scene = ground
     made = tp.train(truth, tmp_path / "model", features=[features], folds=3, head="knn")
     assert "blocks of" in made.checked.protocol
@@ -181,7 +179,7 @@ def test_polygons_and_points_in_another_crs(
 
     away = gpd.GeoDataFrame({"kind": ["built"]}, geometry=[box(0, 0, 1, 1)], crs=4326)
     away.to_file(tmp_path / "away.gpkg")
-    with pytest.raises(SamplesError, match="outside|beside"):
+    with pytest.raises(SamplesError, match=r"outside"):
         tp.train(tmp_path / "away.gpkg", tmp_path / "c", features=[features], column="kind")
 
 
@@ -210,9 +208,7 @@ def test_bad_requests_are_refused(
     (tmp_path / "full" / "mine.txt").write_text("mine")
     with pytest.raises(OutputError, match="exists already and is not empty"):
         tp.train(images, tmp_path / "full", embedding=STATS)
-    tp.train(
-        images, tmp_path / "full", embedding=STATS, folds=3, baselines=False, overwrite=True
-    )
+    tp.train(images, tmp_path / "full", embedding=STATS, folds=3, baselines=False, overwrite=True)
     assert (tmp_path / "full" / "mine.txt").read_text() == "mine"
     with pytest.raises(OutputError, match=r"must end in \.tif"):
         tp.classify(features, tmp_path / "full", tmp_path / "map.png")

@@ -11,6 +11,7 @@ import typer
 
 from terrapatch.cli import (
     backbones,
+    catalog,
     classify,
     cluster,
     demo,
@@ -41,6 +42,7 @@ app.command("explain")(explain.explain)
 app.command("export")(export.export)
 app.command("demo")(demo.demo)
 app.add_typer(backbones.app, name="backbones")
+app.add_typer(catalog.app, name="catalog")
 
 
 @app.callback(invoke_without_command=True)

@@ -26,6 +26,7 @@ from terrapatch.bands import BandChoice
 from terrapatch.errors import SamplesError, SceneError
 from terrapatch.features._memory import kept_memory
 from terrapatch.features.fitting import fit_to_scene
+from terrapatch.features.image_files import check_whole, strictly
 from terrapatch.features.plan import band_roles
 from terrapatch.features.recipe import Recipe, package_versions
 from terrapatch.reading import Mask, Pixels, SceneReader
@@ -130,7 +131,9 @@ def embed_images(
                 "name": network.name,
                 "weights": network.identity(),
                 "input_size": size,
-                "bands": band_roles(first, network.contract and network.contract.channels),
+                "bands": band_roles(
+                    first, None if network.contract is None else network.contract.channels
+                ),
             },
             descriptor=descriptor.as_dict() | ({} if average == "none" else {"average": average}),
             execution={"mode": "exact", "device": kind, "precision": chosen, "batch": count},
@@ -158,7 +161,9 @@ class _Source:
 
     def _opened(self, path: Path) -> Scene | SceneError:
         try:
-            return Scene.open(path, **self._options)
+            check_whole(path)
+            with strictly():
+                return Scene.open(path, **self._options)
         except SceneError as fault:
             return fault
 
@@ -184,7 +189,7 @@ class _Source:
         scene, _ = fit_to_scene(self._scene(i), self._network)
         side = min(scene.shape)
         top, left = ((n - side) // 2 for n in scene.shape)
-        with SceneReader(scene) as reader:
+        with strictly(), SceneReader(scene) as reader:
             pixels, valid = reader.read(slice(top, top + side), slice(left, left + side))
         if valid is not None and not valid.any():
             raise SceneError(f"{scene.name} holds no valid pixel; leave it out of the samples")

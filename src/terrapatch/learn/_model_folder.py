@@ -87,6 +87,15 @@ def _hash_of(name: str) -> str:
     return f"{name.replace('.', '_')}_sha256"
 
 
+def kind_of(folder: Path) -> str | None:
+    """Return what kind of model a folder says it holds; ``None`` where it says nothing."""
+    try:
+        found = json.loads((folder / MODEL).read_text(encoding="utf-8"))["format"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return found if found in _WRITERS else None
+
+
 def _read_json(folder: Path, kind: str) -> dict[str, Any]:
     path, (what, command) = folder / MODEL, _WRITERS[kind]
     text = _bytes(path, kind)

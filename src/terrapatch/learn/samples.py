@@ -166,7 +166,9 @@ def from_cells(
         wanted = (told.labels > 0) & occupied(raster)
         for cells, values in stream(raster, wanted, "reading samples", progress):
             rows, cols = np.divmod(cells, raster.shape[1])
-            x, y = raster.geobox.affine * (cols + 0.5, rows + 0.5)
+            to = raster.geobox.affine
+            x, y = cols + 0.5, rows + 0.5
+            x, y = to.a * x + to.b * y + to.c, to.d * x + to.e * y + to.f
             parts.append(
                 (
                     values.astype(np.float32),
@@ -182,17 +184,16 @@ def from_cells(
             "no labelled cell holds features; check that the labels lie on the scene and name "
             "classes"
         )
-    values, ids, positions, scenes = (np.concatenate([p[i] for p in parts]) for i in range(4))
     first = rasters[0]
     return Samples(
-        values=values,
-        ids=ids,
+        values=np.concatenate([part[0] for part in parts]),
+        ids=np.concatenate([part[1] for part in parts]),
         classes=classes,
         names=tuple(name for part in parts for name in part[4]),
         groups=first.groups,
         recipe=first.recipe,
-        positions=positions,
-        scenes=scenes,
+        positions=np.concatenate([part[2] for part in parts]),
+        scenes=np.concatenate([part[3] for part in parts]),
         reach=_reach(first),
         notes=tuple(dict.fromkeys(note for one in labels for note in one.notes)),
     )

@@ -37,13 +37,11 @@ def about_features(recipe: Plain, n_features: int | None = None) -> Rows:
 
 
 def about_model(description: Plain) -> Rows:
-    """Put the description of a cluster model into words."""
+    """Put the description of a cluster model or a scene classifier into words."""
     space = description["space"]
-    sizes = [int(n) for n in description["counts"]]
+    told = _about_head(description) if "head" in description else _about_centres(description)
     return [
-        ("clusters", _clusters(description)),
-        ("scaling", f"{description['scaling']}, fitted with the clusters"),
-        ("sizes", f"{_names([f'{n:,}' for n in sizes])} cells where it was fitted"),
+        *told,
         ("features", _descriptor(space, description["n_features"])),
         (
             "backbone",
@@ -52,6 +50,37 @@ def about_model(description: Plain) -> Rows:
         ),
         ("fitted with", _versions(description["versions"])),
     ]
+
+
+def _about_centres(description: Plain) -> Rows:
+    sizes = [int(n) for n in description["counts"]]
+    return [
+        ("clusters", _clusters(description)),
+        ("scaling", f"{description['scaling']}, fitted with the clusters"),
+        ("sizes", f"{_names([f'{n:,}' for n in sizes])} cells where it was fitted"),
+    ]
+
+
+def _about_head(description: Plain) -> Rows:
+    chosen = ", ".join(f"{key} {value}" for key, value in description["parameters"].items())
+    level, found = description["conformal"], description["metrics"].get("accuracy", {})
+    rows = [
+        ("classifier", description["head"] + (f" ({chosen})" if chosen else "")),
+        ("scaling", f"{description['scaling']}, fitted with the classifier"),
+        ("trained on", f"{sum(description['counts']):,} samples"),
+    ]
+    if found:
+        low, high = found["intervals"]["overall"]
+        rows.append(
+            (
+                "accuracy",
+                f"{100 * found['overall']:.1f} % ({100 * low:.1f}–{100 * high:.1f}) of "
+                f"{found['n']:,} samples it had not seen; {description['metrics']['protocol']}",
+            )
+        )
+    sets = "" if level is None else f", sets that hold {1 - level['alpha']:.0%} of the true classes"
+    rows.append(("certainty", f"temperature {description['temperature']:.3g}{sets}"))
+    return rows
 
 
 def about_legend(legend: Plain) -> Rows:

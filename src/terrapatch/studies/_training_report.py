@@ -15,7 +15,7 @@ from terrapatch.studies.figures import (
     per_class_figure,
     reliability_figure,
 )
-from terrapatch.studies.page import Page
+from terrapatch.studies.page import GalleryItem, Page
 
 if TYPE_CHECKING:
     from terrapatch.studies.training import TrainResult
@@ -133,12 +133,12 @@ def _mistakes(page: Page, result: TrainResult) -> None:
         f"{len(wrong):,} of {len(checked.ids):,} were wrong. Where these look right to you, the "
         "labels may be what is wrong."
     )
-    items = []
+    items: list[GalleryItem] = []
     for i in order:
         name = samples.names[checked.places[i]]
         true, called = (samples.classes[ids[i] - 1] for ids in (checked.ids, checked.predicted))
         items.append((_thumbnail(name), f"{true}, taken for {called} ({100 * sure[i]:.0f} %)",
-                      "bad"))  # fmt: skip
+                      "wrong"))  # fmt: skip
     page.gallery(items, "The most confident mistakes, the most confident first")
 
 

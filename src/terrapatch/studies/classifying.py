@@ -97,7 +97,7 @@ def classify(
         raise OutputError(f"{path} must end in .tif, since the map is a GeoTIFF")
     if not 0.0 <= min_confidence <= 1.0:
         raise SamplesError(f"a confidence of {min_confidence} is none; give one from 0 to 1")
-    trained = model if isinstance(model, SceneModel) else SceneModel.load(model)
+    trained = model if isinstance(model, SceneModel) else SceneModel.load(Path(model))
     _refuse_taken(path, overwrite)
     raster = _features(scene, trained, path, size, stride, store, embedding or {}, progress)
     notes = trained.check(raster)

@@ -104,8 +104,14 @@ def _store(path: Path) -> Explanation:
 
 
 def _model(path: Path) -> Explanation:
-    from terrapatch.learn import ClusterModel
+    from terrapatch.learn import ClusterModel, SceneModel
+    from terrapatch.learn._model_folder import SCENES, kind_of
 
+    if kind_of(path) == SCENES:
+        model = SceneModel.load(path)
+        rows = [*about_legend(model.legend.as_dict()), *about_model(model.description)]
+        what = f"a scene classifier of {len(model.legend)} classes, ready for features made the "
+        return Explanation(path, "scene model", f"{what}same way", rows, model.description)
     description = ClusterModel.load(path).description
     what = f"a model of {description['k']} clusters, ready for features made the same way"
     return Explanation(path, "cluster model", what, about_model(description), description)
