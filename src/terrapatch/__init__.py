@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from terrapatch.studies.classifying import classify
     from terrapatch.studies.demo import demo
     from terrapatch.studies.explain import explain
+    from terrapatch.studies.finetuning import finetune
     from terrapatch.studies.look import info
     from terrapatch.studies.settlements import cluster
     from terrapatch.studies.training import evaluate, train
@@ -37,6 +38,7 @@ _HOMES = {
     "Clusters": "terrapatch.learn",
     "explain": "terrapatch.studies.explain",
     "export": "terrapatch.features.exports",
+    "finetune": "terrapatch.studies.finetuning",
     "fit_clusters": "terrapatch.learn",
     "info": "terrapatch.studies.look",
     "Legend": "terrapatch.legend",
@@ -72,6 +74,7 @@ __all__ = [
     "evaluate",
     "explain",
     "export",
+    "finetune",
     "fit_clusters",
     "info",
     "train",

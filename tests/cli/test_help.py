@@ -17,6 +17,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "classify",
+    "finetune",
     "explain",
     "export",
     "demo",

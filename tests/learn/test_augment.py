@@ -42,7 +42,7 @@ def test_constant_in_constant_out(text, level):
     assert made.image.shape == image.shape
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 999), text=st.sampled_from(["light", "full", "d4,noise:0.1", "none"]))
 def test_same_seed_same_bytes(seed, text):
     image = rng(1).integers(0, 256, (3, 16, 16), np.uint8)
@@ -71,7 +71,7 @@ def test_all_eight_turns_come_and_values_stay():
     assert Augment.parse("turn").turns == (0, 1, 2, 3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 999),
     text=st.sampled_from(["d4", "d4,crop:0.5", "scale:0.4", "shear:0.3", "d4,crop:0.7,shear:0.2"]),

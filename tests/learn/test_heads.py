@@ -33,7 +33,7 @@ def test_every_head_learns_and_comes_back_from_its_bytes(name: str) -> None:
     np.testing.assert_array_equal(scores(fitted, test.values), given)
 
 
-@pytest.mark.parametrize("name", ["logistic", "linear-svm", "centroid"])
+@pytest.mark.parametrize("name", ["ridge", "logistic", "linear-svm", "centroid"])
 def test_two_classes_have_two_columns(name: str) -> None:
     two = blobs(k=2)
     fitted, _ = tune(name, SCALING, two.groups, two.values, two.ids)
@@ -58,7 +58,7 @@ def test_too_few_samples_leave_the_defaults() -> None:
 
 
 def test_unknown_heads_are_refused() -> None:
-    with pytest.raises(SamplesError, match="no head 'svm'; choose one of logistic"):
+    with pytest.raises(SamplesError, match="no head 'svm'; choose one of ridge"):
         make_head("svm", SCALING, blobs().groups)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+import subprocess
+import sys
 from collections import OrderedDict
 from dataclasses import replace
 
@@ -209,6 +211,25 @@ def test_frozen_stages_and_their_statistics_are_untouched(tmp_path, batch_norm):
     assert not torch.equal(after["trunk.stage2.0.weight"], before["trunk.stage2.0.weight"])
 
 
+def test_lower_stages_learn_more_slowly(tmp_path):
+    before = TunedNetwork(TINY, SIDE, 3).tensors(0)
+    options = {"epochs": 1, "head_epochs": 0, "decay": 0.0, "lr": 1e-3, "discriminative": 50.0}
+    after = _everything(_tune(tmp_path, **options))
+    names = ("trunk.stage2.0.weight", "trunk.head.0.0.weight")
+    low, high = (float((after[name] - before[name]).abs().mean()) for name in names)
+    assert high / low == pytest.approx(50, rel=0.5)
+
+
+def test_the_recipe_of_the_lectures(tmp_path):
+    """Flattened maps, a layer of its own, half of it dropped out."""
+    options = {"strategy": "extractor", "freeze": None, "lr": 1e-3}
+    tuned = _tune(tmp_path, pooling="flatten", hidden=24, dropout=0.5, **options)
+    assert tuned.network.head[0].in_features == 16 * 4 * 4
+    assert tuned.network.head[2].p == 0.5
+    again = Tuned.load(tuned.save(tmp_path / "model"), backbone=TINY)
+    assert np.array_equal(again.predict(VAL), tuned.predict(VAL))
+
+
 def test_modes_follow_the_stages():
     tuned = TunedNetwork(TINY, SIDE, 3, batch_norm="batch")
     tuned.open_from(2)
@@ -230,15 +251,14 @@ def test_an_extractor_trains_the_head_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("stop", "options"),
     [
-        {"strategy": "gradual", "augment": "d4"},
-        {"strategy": "all", "freeze": None, "augment": "light", "batch_norm": "batch"},
-        {"strategy": "extractor", "freeze": None, "augment": "none"},
+        (1, {"strategy": "gradual", "augment": "d4"}),
+        (3, {"strategy": "all", "freeze": None, "augment": "light", "batch_norm": "batch"}),
+        (2, {"strategy": "extractor", "freeze": None, "augment": "none"}),
     ],
 )
-@pytest.mark.parametrize("stop", [1, 3])
-def test_a_resumed_run_equals_one_that_was_not_interrupted(tmp_path, options, stop):
+def test_a_resumed_run_equals_one_that_was_not_interrupted(tmp_path, stop, options):
     whole = _tune(tmp_path / "whole", **options)
 
     def interrupt(stage, done, _total):
@@ -259,6 +279,27 @@ def test_a_resumed_run_equals_one_that_was_not_interrupted(tmp_path, options, st
     assert _same(_everything(resumed), _everything(whole))
     csvs = [(tmp_path / f / "history.csv").read_bytes() for f in ("whole", "parts")]
     assert csvs[0] == csvs[1]
+
+
+def test_a_finished_run_is_not_done_again(plain):
+    folder, tuned = plain
+    seen = []
+    again = _tune(folder, strategy="gradual", progress=lambda *told: seen.append(told))
+    assert seen == []
+    assert again.history == tuned.history
+    assert _same(_everything(again), _everything(tuned))
+
+
+def test_a_run_may_go_on_without_kept_maps(tmp_path, plain):
+    def interrupt(stage, done, _total):
+        if stage == "tune" and done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _tune(tmp_path, strategy="gradual", progress=interrupt)
+    resumed = _tune(tmp_path, strategy="gradual", cache_bytes=0)
+    assert resumed.history.val_loss[:2] == plain[1].history.val_loss[:2]
+    assert resumed.history.val_loss == pytest.approx(plain[1].history.val_loss, rel=0.02)
 
 
 def test_killed_while_maps_are_made(tmp_path, plain):
@@ -316,6 +357,7 @@ def test_early_stopping(tmp_path):
     assert len(history) - 1 - history.best == 2
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_paths_and_arrays_give_the_same(tmp_path, plain):
     paths = {}
     for name, images in (("train", TRAIN), ("val", VAL)):
@@ -383,6 +425,7 @@ class _Harmful:
         return (exec, ("raise SystemError('ran')",))
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_a_checkpoint_with_code_or_of_another_run_is_refused(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(pickle.dumps({"key": _Harmful()}))
     with pytest.raises(RecipeError, match="could run code"):
@@ -513,3 +556,24 @@ def test_what_happens_to_an_image_depends_on_its_number_alone():
     assert not torch.equal(other[0], by_number[0])
     sizes = [len(part) for part in shuffled(33, 8, 0, 0)]
     assert sizes == [8, 8, 8, 9]
+
+
+def test_importing_the_package_is_light():
+    code = (
+        "import sys, terrapatch.learn.tuning as tuning; dir(tuning); tuning.Augment.parse('full'); "
+        "sys.exit(any(m in sys.modules for m in ('torch', 'lightning', 'scipy', 'sklearn')))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_images_that_break_off_are_named(tmp_path):
+    path = tmp_path / "short.jpg"
+    noise = np.random.default_rng(0).integers(0, 256, (3, 64, 64), np.uint8)
+    with rasterio.open(
+        path, "w", driver="JPEG", width=64, height=64, count=3, dtype="uint8"
+    ) as out:
+        out.write(noise)
+    path.write_bytes(path.read_bytes()[:-900])
+    with pytest.raises(SamplesError, match=r"training image .*short\.jpg"):
+        tune([path] * 30, TRAIN_IDS, VAL, VAL_IDS, CLASSES, TINY, out=tmp_path / "out", **QUICK)

@@ -19,6 +19,7 @@ from terrapatch.cli import (
     embed,
     explain,
     export,
+    finetune,
     info,
     train,
 )
@@ -37,6 +38,7 @@ app.command("embed")(embed.embed)
 app.command("cluster")(cluster.cluster)
 app.command("train")(train.train)
 app.command("evaluate")(train.evaluate)
+app.command("finetune")(finetune.finetune)
 app.command("classify")(classify.classify)
 app.command("explain")(explain.explain)
 app.command("export")(export.export)

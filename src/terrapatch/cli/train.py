@@ -73,7 +73,7 @@ HeadName = Annotated[
     str,
     typer.Option(
         "--head",
-        help="logistic, linear-svm, rbf-svm, forest, knn, centroid or mlp.",
+        help="ridge, logistic, linear-svm, rbf-svm, forest, knn, centroid or mlp.",
         rich_help_panel=_HEAD,
     ),
 ]
@@ -118,7 +118,7 @@ def train(
     column: Column = None,
     rule: Rule = "majority",
     minimum: Minimum = 0.5,
-    head: HeadName = "logistic",
+    head: HeadName = "ridge",
     scaling: Scaling = None,
     folds: Folds = 5,
     alpha: Alpha = 0.05,
@@ -160,7 +160,7 @@ def evaluate(
     column: Column = None,
     rule: Rule = "majority",
     minimum: Minimum = 0.5,
-    head: HeadName = "logistic",
+    head: HeadName = "ridge",
     scaling: Scaling = None,
     folds: Folds = 5,
     alpha: Alpha = 0.05,

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from terrapatch.backbones import DEFAULT, Backbone, Embedder, get_backbone
 from terrapatch.backbones.turning import TurnedEmbedder, check_average
 from terrapatch.bands import BandChoice
-from terrapatch.errors import SamplesError, SceneError
+from terrapatch.errors import SamplesError, SceneError, writing
 from terrapatch.features._memory import kept_memory
 from terrapatch.features.fitting import fit_to_scene
 from terrapatch.features.image_files import check_whole, strictly
@@ -139,13 +139,13 @@ def embed_images(
             execution={"mode": "exact", "device": kind, "precision": chosen, "batch": count},
             versions=package_versions(network.packages),
         )
-        kept = None if cache is None else Path(cache) / f"{_key(files, recipe)}.safetensors"
-        values = None if kept is None else _from_cache(kept)
+        whole = embedder if average == "none" else TurnedEmbedder(embedder)
+        kept = None if cache is None else _Cache(Path(cache), files, recipe)
+        values = None if kept is None else kept.read()
         if values is None:
-            whole = embedder if average == "none" else TurnedEmbedder(embedder)
             values = _embedded(source, whole, count, progress)
             if kept is not None:
-                _to_cache(kept, values)
+                kept.write(values)
     return ImageFeatures(values, embedder.groups, recipe)
 
 
@@ -291,37 +291,46 @@ def _batches(sides: Sequence[int], batch: int) -> Iterator[list[int]]:
             yield places[start : start + batch]
 
 
-def _key(files: Sequence[Path], recipe: Recipe) -> str:
-    """Return a hash of the images' bytes and of all that decides their numbers."""
-    told = recipe.as_dict()
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    for path in files:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:32]
+class _Cache:
+    """Features of a set of images, found again by their bytes whatever their order or names."""
 
+    def __init__(self, folder: Path, files: Sequence[Path], recipe: Recipe) -> None:
+        hashes = [hashlib.sha256(path.read_bytes()).digest() for path in files]
+        places: dict[bytes, int] = {}
+        for i, one in enumerate(hashes):
+            places.setdefault(one, i)
+        ordered = sorted(places)
+        rank = {one: i for i, one in enumerate(ordered)}
+        self._first = [places[one] for one in ordered]
+        self._rows = [rank[one] for one in hashes]
+        told = json.dumps(recipe.as_dict(), sort_keys=True).encode()
+        key = hashlib.sha256(told + b"".join(ordered)).hexdigest()[:32]
+        self._path = folder / f"{key}.safetensors"
 
-def _from_cache(path: Path) -> npt.NDArray[np.float32] | None:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    def read(self) -> npt.NDArray[np.float32] | None:
+        """Return the features in the order of the files, or ``None`` where there are none."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
 
-    if not path.exists():
-        return None
-    try:
-        found = load_file(path)["features"]
-    except (SafetensorError, KeyError, OSError) as fault:
-        log.warning("the cached features %s are damaged (%s) and are made again", path, fault)
-        return None
-    log.info("%d images were embedded before: their features are in %s", len(found), path)
-    return np.asarray(found, np.float32)
+        if not self._path.exists():
+            return None
+        try:
+            found = load_file(self._path)["features"]
+        except (SafetensorError, KeyError, OSError) as fault:
+            log.warning("the cached features %s are damaged (%s): made again", self._path, fault)
+            return None
+        log.info("%d images were embedded before: see %s", len(self._rows), self._path)
+        return np.asarray(found[self._rows], np.float32)
 
+    def write(self, values: npt.NDArray[np.float32]) -> None:
+        """Keep the features."""
+        from safetensors.numpy import save_file
 
-def _to_cache(path: Path, values: npt.NDArray[np.float32]) -> None:
-    from safetensors.numpy import save_file
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        save_file({"features": values}, part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        with writing(self._path.parent):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+            try:
+                save_file({"features": np.ascontiguousarray(values[self._first])}, part)
+                part.replace(self._path)
+            finally:
+                part.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 ==========  ===============================================================  ==============
 name        what it is                                                       tuned
 ==========  ===============================================================  ==============
+ridge       least squares on one column a class (Hoerl and Kennard 1970)     penalty
 logistic    multinomial logistic regression (Cox 1958)                       C
 linear-svm  linear support vector machine, one class against the rest        C
 rbf-svm     support vector machine with a Gaussian kernel (Cortes 1995)      C, gamma
@@ -32,7 +33,7 @@ from terrapatch.learn.scaling import make_scaling
 
 Floats = NDArray[np.float64]
 
-DEFAULT_HEAD = "logistic"
+DEFAULT_HEAD = "ridge"
 # Splits of the training part when hyper-parameters are chosen.
 INNER_FOLDS = 3
 
@@ -50,6 +51,12 @@ class Head:
     name: str
     make: Callable[[int], Any]
     grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+
+def _ridge(seed: int) -> Any:
+    from sklearn.linear_model import RidgeClassifier
+
+    return RidgeClassifier(alpha=0.1, random_state=seed)
 
 
 def _logistic(seed: int) -> Any:
@@ -97,8 +104,9 @@ def _mlp(seed: int) -> Any:
 HEADS = {
     head.name: head
     for head in (
+        Head("ridge", _ridge, {"alpha": (0.03, 0.1, 0.3)}),
         Head("logistic", _logistic, {"C": (10.0, 100.0, 1000.0)}),
-        Head("linear-svm", _linear_svm, {"C": (0.3, 1.0, 10.0)}),
+        Head("linear-svm", _linear_svm, {"C": (1.0, 10.0, 30.0)}),
         Head("rbf-svm", _rbf_svm, {"C": (1.0, 10.0, 100.0), "gamma": ("scale",)}),
         Head("forest", _forest, {"min_samples_leaf": (1, 3)}),
         Head("knn", _knn, {"n_neighbors": (1, 3, 5, 9)}),

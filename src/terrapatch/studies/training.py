@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from terrapatch.errors import OutputError, SamplesError, writing
 from terrapatch.learn.accuracy import Accuracy, assess
 from terrapatch.learn.calibration import expected_calibration_error
-from terrapatch.learn.fitting import CrossValidated, cross_validate, train_scene_model
+from terrapatch.learn.fitting import FEW_FEATURES, CrossValidated, cross_validate, train_scene_model
 from terrapatch.learn.heads import DEFAULT_HEAD, find_head
 from terrapatch.learn.samples import Samples
 from terrapatch.learn.scene_model import SceneModel
@@ -309,7 +309,11 @@ def _twins(samples: Samples, checked: CrossValidated) -> list[str]:
 
     if samples.positions is not None:
         return []
-    pairs = near_duplicates(samples.values, threshold=TWIN, names=samples.names)
+    _, start, stop = samples.groups[-1]  # the last layer tells places apart best
+    last = samples.values[:, start:stop]
+    if stop - start < FEW_FEATURES:  # a handful of statistics is alike for many places
+        return []
+    pairs = near_duplicates(last, threshold=TWIN, names=samples.names)
     fold = np.full(len(samples), -1)
     fold[checked.places] = checked.fold
     crossing = across(pairs, fold)

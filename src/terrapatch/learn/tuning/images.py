@@ -92,17 +92,21 @@ def read_image(path: Path) -> Image:
         ``(3, h, w)`` uint8; pixels without data hold the mean of the others.
 
     Raises:
-        SceneError: If it cannot be read, or has no valid pixel.
+        SceneError: If it cannot be read, breaks off, or has no valid pixel.
     """
+    import rasterio
+
     from terrapatch.backbones.contract import RGB
+    from terrapatch.features.image_files import check_whole
     from terrapatch.reading import SceneReader
     from terrapatch.scene import Scene
     from terrapatch.stream import fill_invalid
 
-    scene = Scene.open(path)
-    scene = scene.for_channels(len(RGB), RGB)
+    check_whole(path)
+    scene = Scene.open(path).for_channels(len(RGB), RGB)
     units = scene.require_units()
-    with SceneReader(scene) as reader:
+    # A reading thread has an environment of its own.
+    with rasterio.Env(GDAL_ERROR_ON_LIBJPEG_WARNING=True), SceneReader(scene) as reader:
         pixels, valid = reader.read(slice(0, scene.shape[0]), slice(0, scene.shape[1]))
     if valid is not None and not valid.any():
         raise SceneError(f"{scene.name} holds no valid pixel; leave it out of the samples")

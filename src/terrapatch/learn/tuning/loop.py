@@ -8,6 +8,7 @@ holds all the rest.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,19 +89,15 @@ class Loop:
             SamplesError: If the loss stops being a number.
             OutputError: If the folder cannot be written.
         """
-        from lightning.fabric import Fabric
-
-        fabric = Fabric(
-            accelerator="cpu" if self.device == "cpu" else "cuda",
-            devices=1,
-            precision=FABRIC[self.settings.precision],  # type: ignore[arg-type]
-        )
-        optimiser = torch.optim.AdamW(self.network.groups(self.settings.decay), lr=self.plan.lr)
+        fabric = _fabric(self.device, self.settings.precision)
+        self.network.to(self.device)
+        groups = self.network.groups(self.plan.freeze, self.settings.decay)
+        optimiser = torch.optim.AdamW(groups, lr=self.plan.lr)
         self._resume(optimiser)
         model, wrapped = fabric.setup(self.network, optimiser)
         total = self.plan.epochs
         for epoch in range(len(self.history), total):
-            if self._is_over():
+            if is_over(self.history, self.plan, self.settings.patience):
                 break
             self.network.open_from(self.plan.lowest(epoch))
             with seeded(self.settings.seed, epoch, fabric.device):
@@ -166,13 +163,6 @@ class Loop:
             kept = self.network.tensors(self.plan.freeze)
             self._best = {name: tensor.detach().cpu().clone() for name, tensor in kept.items()}
 
-    def _is_over(self) -> bool:
-        """Whether the validation loss has not fallen for ``patience`` epochs, all stages open."""
-        if self.settings.patience is None or not len(self.history):
-            return False
-        since = len(self.history) - 1 - max(self.history.best, self.plan.fully_open)
-        return since >= self.settings.patience
-
     def _save(self, optimiser: torch.optim.Optimizer) -> None:
         now = self.network.tensors(self.plan.freeze)
         state = {
@@ -186,24 +176,74 @@ class Loop:
         self.history.save_csv(self.out / CURVES)
 
     def _resume(self, optimiser: torch.optim.Optimizer) -> None:
-        path = self.out / CHECKPOINT
-        if not path.exists():
+        path, state = self.out / CHECKPOINT, _state(self.out, self.key)
+        if state is None:
             return
-        state = get_state(path)
-        if state.get("key") != self.key:
-            raise RecipeError(
-                f"{self.out} holds a run with other images, settings or versions; choose another "
-                f"folder, or delete {path.name} in it to begin again"
-            )
         try:
             self.history = History.from_dict(state["history"])
             self.network.put(state["network"], self.plan.freeze)
             self._best = state["best"]
             optimiser.load_state_dict(state["optimiser"])
         except (KeyError, TypeError, ValueError, RuntimeError) as fault:
-            raise RecipeError(
-                f"{path} is damaged ({fault}); delete it to begin the run again"
-            ) from fault
+            raise _damaged(path, fault) from fault
+
+
+def previous_history(out: Path, key: str) -> History:
+    """Return what happened in a run up to now; nothing if it has yet to begin.
+
+    Raises:
+        RecipeError: If the folder holds another run, or a damaged checkpoint.
+    """
+    state = _state(out, key)
+    try:
+        return History() if state is None else History.from_dict(state["history"])
+    except (KeyError, TypeError, ValueError) as fault:
+        raise _damaged(out / CHECKPOINT, fault) from fault
+
+
+def is_over(history: History, plan: Plan, patience: int | None) -> bool:
+    """Whether all epochs are done, or the validation loss has not fallen for ``patience``.
+
+    Those are counted once all stages that are to be trained are open.
+    """
+    if len(history) >= plan.epochs or not len(history) or patience is None:
+        return len(history) >= plan.epochs
+    return len(history) - 1 - max(history.best, plan.fully_open) >= patience
+
+
+def _state(out: Path, key: str) -> dict[str, Any] | None:
+    """Read the checkpoint of a run, if there is one."""
+    path = out / CHECKPOINT
+    if not path.exists():
+        return None
+    state = get_state(path)
+    if state.get("key") != key:
+        raise RecipeError(
+            f"{out} holds a run with other images, settings or versions; choose another folder, "
+            f"or delete {path.name} in it to begin again"
+        )
+    return state
+
+
+def _damaged(path: Path, fault: Exception) -> RecipeError:
+    return RecipeError(f"{path} is damaged ({fault}); delete it to begin the run again")
+
+
+def _fabric(device: str, precision: str) -> Any:
+    """Return Lightning's Fabric for one device; what it would log is known already."""
+    from lightning.fabric import Fabric
+
+    logger = logging.getLogger("lightning")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        return Fabric(
+            accelerator="cpu" if device == "cpu" else "cuda",
+            devices=1,
+            precision=FABRIC[precision],  # type: ignore[arg-type]
+        )
+    finally:
+        logger.setLevel(before)
 
 
 @contextmanager

@@ -132,10 +132,11 @@ class TunedNetwork(nn.Module):
             module.training = learns and (self._norm_learns or not isinstance(module, NORMS))
         return self
 
-    def groups(self, decay: float) -> list[dict[str, Any]]:
-        """Return the parameters by stage, for an optimiser, closed or not.
+    def groups(self, lowest: int, decay: float) -> list[dict[str, Any]]:
+        """Return the parameters from a stage on, for an optimiser, open or not.
 
         Args:
+            lowest: The lowest stage that will ever be open.
             decay: Weight decay; biases and the scales of norms have none.
 
         Returns:
@@ -144,7 +145,7 @@ class TunedNetwork(nn.Module):
         """
         parts: dict[tuple[int, bool], list[nn.Parameter]] = {}
         for path, module in self.trunk.named_modules():
-            if path in self.own:
+            if self.own.get(path, -1) >= lowest:
                 for weight in module.parameters(recurse=False):
                     parts.setdefault((self.own[path], weight.ndim > 1), []).append(weight)
         for weight in self.head.parameters():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from numpy.typing import ArrayLike
 from terrapatch.backbones import Backbone
 from terrapatch.backbones.precision import choose_device
 from terrapatch.errors import SamplesError
+from terrapatch.features.image_files import strictly
 from terrapatch.learn.tuning.feeding import Feeding, digest
 from terrapatch.learn.tuning.images import Given, Ids, Images, Read, checked_ids
-from terrapatch.learn.tuning.loop import Loop, Part, Progress
+from terrapatch.learn.tuning.loop import Loop, Part, Progress, is_over, previous_history
 from terrapatch.learn.tuning.network import TunedNetwork
 from terrapatch.learn.tuning.plan import Plan
 from terrapatch.learn.tuning.settings import Settings, settings_of
@@ -80,29 +82,58 @@ def tune(
         OutputError: If ``out`` cannot be written.
     """
     settings, names = settings_of(options), tuple(classes)
-    train = Images(train_images, read, "training")
-    val = Images(val_images, read, "validation")
-    train_classes = _enough(checked_ids(train_ids, len(train), names, "training"), names)
-    val_classes = checked_ids(val_ids, len(val), names, "validation")
-    where, ready = choose_device(device), backbone.ready()
-    network, side = _network(ready, train[0], names, settings, input_size)
+    parts = Images(train_images, read, "training"), Images(val_images, read, "validation")
+    ids = (
+        _enough(checked_ids(train_ids, len(parts[0]), names, "training"), names),
+        checked_ids(val_ids, len(parts[1]), names, "validation"),
+    )
+    place = _Place(Path(out), input_size, choose_device(device), cache_bytes, progress)
+    with strictly():
+        return _tuned(parts, ids, names, backbone.ready(), settings, place)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where and in what a run is done; see ``tune``."""
+
+    out: Path
+    input_size: int | None
+    device: str
+    cache_bytes: int
+    progress: Progress | None
+
+
+def _tuned(
+    parts: tuple[Images, Images],
+    ids: tuple[Ids, Ids],
+    names: tuple[str, ...],
+    ready: Backbone,
+    settings: Settings,
+    place: _Place,
+) -> Tuned:
+    """Tune with images, ids and settings that are checked."""
+    train, val = parts
+    network, side = _network(ready, train[0], names, settings, place.input_size)
     plan = _plan(settings, len(network.stages))
     description = _described(ready, network, side, names, plan, settings)
-    keys = [train.key(), val.key(), digest([train_classes.tolist(), val_classes.tolist()])]
+    description["images"] = {"training": len(train), "validation": len(val)}
+    keys = [train.key(), val.key(), digest([one.tolist() for one in ids])]
     key = digest([description, keys])
-    run = Feeding(ready, network, plan, settings, Path(out), side, torch.device(where))
-    feeds = run.feeds(train, val, cache_bytes, keys, progress)
+    done = previous_history(place.out, key)
+    budget = 0 if is_over(done, plan, settings.patience) else place.cache_bytes
+    run = Feeding(ready, network, plan, settings, place.out, side, torch.device(place.device))
+    feeds = run.feeds(train, val, budget, keys, place.progress)
     loop = Loop(
         network,
         plan,
-        Part(feeds.train, train_classes - 1),
-        Part(feeds.val, val_classes - 1),
+        Part(feeds.train, ids[0] - 1),
+        Part(feeds.val, ids[1] - 1),
         settings,
-        Path(out),
+        place.out,
         key,
-        device=where,
+        device=place.device,
         pooled=feeds.pooled,
-        progress=progress,
+        progress=place.progress,
     )
     history = loop.run()
     feeds.close()

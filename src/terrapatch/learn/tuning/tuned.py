@@ -16,6 +16,7 @@ from terrapatch.backbones.build import random
 from terrapatch.backbones.mixing import Mixing
 from terrapatch.backbones.turning import check_average, turns
 from terrapatch.errors import RecipeError, TerrapatchError
+from terrapatch.features.image_files import strictly
 from terrapatch.learn.tuning.feeds import ahead, in_order
 from terrapatch.learn.tuning.files import read_model, write_model
 from terrapatch.learn.tuning.history import History
@@ -91,7 +92,7 @@ class Tuned:
         given = Images(images, read, "given")
         scaler, network = Scaler(self.backbone, self.side, where), self.network.to(where).eval()
         out = np.empty((len(given), len(self.classes)), np.float32)
-        with torch.no_grad():
+        with torch.no_grad(), strictly():
             for places, squares in ahead(given.__getitem__, in_order(len(given), batch)):
                 out[places] = _scores(network, scaler, squares, average).cpu().numpy()
                 if progress is not None:
