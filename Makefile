@@ -8,6 +8,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
+# Files of tests that run beside each other, with one thread of arithmetic each.
+WORKERS ?= 2
 ROOT := $(CURDIR)
 BUILD := $(ROOT)/.build
 PYVER := $(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -42,7 +44,8 @@ demo: install
 	$(ISOLATED) terrapatch demo -o demo-out --overwrite
 
 test: lint
-	$(ISOLATED) python -m pytest --cov --cov-report=term-missing $(PYTEST_ARGS)
+	$(ISOLATED) OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadfile \
+		--cov --cov-report=term-missing $(PYTEST_ARGS)
 
 lint: install-dev
 	$(ISOLATED) ruff check .

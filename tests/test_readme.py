@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 
 from terrapatch.studies.painted import paint
 
@@ -26,7 +28,27 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     paint(folder / "scene.tif", seed=0, size=(600, 720))
     paint(folder / "elsewhere.tif", seed=1, size=(600, 720))
+    shutil.copy(folder / "scene_truth.tif", folder / "labels.tif")
+    cut_photos(folder / "scene.tif", folder / "labels.tif", folder / "photos")
     return folder
+
+
+def cut_photos(scene: Path, labels: Path, folder: Path, side: int = 48, most: int = 6) -> None:
+    """Cut the scene into images of one class each."""
+    with rasterio.open(scene) as src, rasterio.open(labels) as truth:
+        pixels, ids = src.read(), truth.read(1)
+    for top in range(0, ids.shape[0] - side, side):
+        for left in range(0, ids.shape[1] - side, side):
+            window = slice(top, top + side), slice(left, left + side)
+            id = int(np.bincount(ids[window].ravel(), minlength=7)[1:].argmax()) + 1
+            held = folder / ("built" if id <= 3 else "open")
+            held.mkdir(parents=True, exist_ok=True)
+            if len(list(held.iterdir())) < most:
+                with rasterio.open(
+                    held / f"{top}-{left}.png", "w", driver="PNG", width=side, height=side,
+                    count=3, dtype="uint8",
+                ) as dst:  # fmt: skip
+                    dst.write(pixels[:, window[0], window[1]])
 
 
 def test_the_shell_examples_work(place: Path) -> None:
@@ -47,6 +69,10 @@ def test_the_shell_examples_work(place: Path) -> None:
     for made in ("clusters/clusters.tif", "clusters/clusters_polygons.gpkg", "cells.parquet"):
         assert (place / made).exists()
     assert (place / "elsewhere_clusters" / "clusters.tif").exists()
+    for made in ("classes.tif", "classes_confidence.tif", "model/report.html"):
+        assert (place / made).exists()
+    assert (place / "photos_report" / "report.html").exists()
+    assert (place / "tuned" / "model.json").exists()
 
 
 def test_the_python_example_works(place: Path) -> None:
