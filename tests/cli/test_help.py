@@ -14,6 +14,7 @@ COMMANDS = (
     "info",
     "embed",
     "cluster",
+    "advise",
     "train",
     "evaluate",
     "classify",

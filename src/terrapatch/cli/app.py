@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from terrapatch.cli import (
+    advise,
     backbones,
     catalog,
     classify,
@@ -36,6 +37,7 @@ app.command("doctor")(doctor.doctor)
 app.command("info")(info.info)
 app.command("embed")(embed.embed)
 app.command("cluster")(cluster.cluster)
+app.command("advise")(advise.advise)
 app.command("train")(train.train)
 app.command("evaluate")(train.evaluate)
 app.command("finetune")(finetune.finetune)
