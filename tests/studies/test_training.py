@@ -121,6 +121,12 @@ def test_labels_on_the_ground_become_a_map(ground: tuple[Path, Path, Path], tmp_
     assert "blocks of" in made.checked.protocol
     assert made.accuracy.overall > made.accuracy.majority
     assert made.accuracy.grouped
+    assert any("cells labelled: " in note for note in made.notes)
+    twice = tp.evaluate(
+        [truth, truth], tmp_path / "twice", features=[features], folds=3, head="centroid"
+    )
+    assert len(twice.samples) == len(made.samples)
+    assert any("had a class from an earlier source" in note for note in twice.notes)
     assert not made.model.any_size
 
     done = tp.classify(features, tmp_path / "model", tmp_path / "map.tif", smooth=3)

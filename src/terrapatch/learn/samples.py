@@ -149,8 +149,10 @@ def from_cells(
 ) -> Samples:
     """Make samples of the labelled, non-empty cells of feature rasters.
 
+    A cell that several sources label keeps the class of the first.
+
     Args:
-        rasters: Feature rasters of one feature space.
+        rasters: Feature rasters of one feature space; one may stand there several times.
         labels: The classes of their cells, one for each raster.
         progress: Called as ``progress(stage, cells done, cells in all)``.
 
@@ -161,9 +163,19 @@ def from_cells(
     _require_one_space(rasters)
     classes = tuple(sorted({name for one in labels for name in one.classes}))
     parts: list[tuple[Any, ...]] = []
-    for number, (raster, told) in enumerate(zip(rasters, labels, strict=True)):
+    taken: dict[str, NDArray[np.bool_]] = {}
+    notes: list[str] = []
+    for raster, told in zip(rasters, labels, strict=True):
         renumbered = np.array([0, *(classes.index(name) + 1 for name in told.classes)], np.int32)
-        wanted = (told.labels > 0) & occupied(raster)
+        notes += [f"{raster.path.name}: {line}" for line in told.describe().splitlines()]
+        place = str(raster.path)
+        before = taken.get(place, np.zeros(raster.shape, bool))
+        wanted = (told.labels > 0) & occupied(raster) & ~before
+        twice = int(((told.labels > 0) & before).sum())
+        if twice:
+            notes.append(f"{raster.path.name}: {twice} cells had a class from an earlier source")
+        taken[place] = before | wanted
+        number = list(taken).index(place)
         for cells, values in stream(raster, wanted, "reading samples", progress):
             rows, cols = np.divmod(cells, raster.shape[1])
             to = raster.geobox.affine
@@ -195,7 +207,7 @@ def from_cells(
         positions=np.concatenate([part[2] for part in parts]),
         scenes=np.concatenate([part[3] for part in parts]),
         reach=_reach(first),
-        notes=tuple(dict.fromkeys(note for one in labels for note in one.notes)),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
