@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import rasterio
 
-from terrapatch.errors import OutputError, SamplesError
+from terrapatch.errors import OutputError, RecipeError, SamplesError
+from terrapatch.learn import SceneModel
 from terrapatch.learn.tuning import Tuned
+from terrapatch.studies.explain import explain
 from terrapatch.studies.finetuning import finetune
 
 HOW = {"backbone": "lenet5:random", "strategy": "all", "epochs": 15, "batch": 8, "augment": "none",
@@ -46,6 +48,11 @@ def test_a_folder_of_images_becomes_a_tuned_network(images: Path, tmp_path: Path
     told = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert told["verdict"] == made.diagnosis.verdict
     paths = sorted(images.rglob("*.png"))
+    seen = explain(tmp_path / "out")
+    assert seen.kind == "tuned network"
+    assert dict(seen.rows)["images"] == "12 to train, 4 to validate"
+    with pytest.raises(RecipeError, match="holds a tuned network, not a scene classifier"):
+        SceneModel.load(tmp_path / "out")
     back = Tuned.load(tmp_path / "out")
     np.testing.assert_array_equal(back.classify(paths), made.tuned.classify(paths))
     with pytest.raises(OutputError, match=r"there is a model in .* already"):

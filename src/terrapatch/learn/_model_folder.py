@@ -20,8 +20,13 @@ from numpy.typing import NDArray
 from terrapatch.errors import OutputError, RecipeError, writing
 
 CLUSTERS, SCENES = "terrapatch cluster model", "terrapatch scene classifier"
+TUNED = "terrapatch tuned network"
 VERSION = 1
-_WRITERS = {CLUSTERS: ("a cluster model", "cluster"), SCENES: ("a scene classifier", "train")}
+_WRITERS = {
+    CLUSTERS: ("a cluster model", "cluster"),
+    SCENES: ("a scene classifier", "train"),
+    TUNED: ("a tuned network", "finetune"),
+}
 MODEL, HEAD = "model.json", "head.safetensors"
 
 
@@ -104,7 +109,9 @@ def _read_json(folder: Path, kind: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as fault:
         raise _damaged(path, "it is not whole JSON") from fault
     if not isinstance(content, dict) or content.get("format") != kind:
-        raise RecipeError(f"{path} is not {what}; name a folder that {command} wrote")
+        other = content.get("format") if isinstance(content, dict) else None
+        held = f"holds {_WRITERS[other][0]}, not {what}" if other in _WRITERS else f"is not {what}"
+        raise RecipeError(f"{path} {held}; name a folder that {command} wrote")
     if content.get("version") != VERSION:
         raise RecipeError(
             f"{path} has version {content.get('version')!r} and this program reads version "

@@ -52,6 +52,27 @@ def about_model(description: Plain) -> Rows:
     ]
 
 
+def about_tuned(description: Plain) -> Rows:
+    """Put the description of a tuned network into words."""
+    settings, images = description["settings"], description["images"]
+    best = max(description["history"]["val_accuracy"])
+    return [
+        ("classes", f"{len(description['classes'])}: {_names(description['classes'])}"),
+        (
+            "backbone",
+            f"{description['backbone']['name']}{_hash(description['backbone']['weights'])}",
+        ),
+        ("input", f"images brought to {description['input_size']} px"),
+        (
+            "tuned by",
+            f"{settings['strategy']}, {description['freeze']} stages frozen, augmentation "
+            f"{settings['augment']}, seed {settings['seed']}",
+        ),
+        ("images", f"{images['training']:,} to train, {images['validation']:,} to validate"),
+        ("validation", f"{100 * best:.1f} % in the best of its epochs"),
+    ]
+
+
 def _about_centres(description: Plain) -> Rows:
     sizes = [int(n) for n in description["counts"]]
     return [

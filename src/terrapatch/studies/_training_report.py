@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrapatch.learn.calibration import reliability
-from terrapatch.learn.heads import find_head
 from terrapatch.studies.figures import (
     bars_with_intervals,
     confusion_figure,
@@ -55,17 +54,8 @@ def report(result: TrainResult, pictures: bool = False) -> Page:
     if result.model is not None:
         kept = ("head", "parameters", "scaling", "seed", "temperature", "conformal", "versions")
         recipe["model"] = {key: result.model.description[key] for key in kept}
-        page.text(f"The head is {find_head(result.model.description['head']).name}."
-                  if isinstance(result.model.description["head"], str)
-                  and result.model.description["head"] in _known() else "")  # fmt: skip
     page.recipe(recipe)
     return page
-
-
-def _known() -> list[str]:
-    from terrapatch.learn.heads import head_names
-
-    return head_names()
 
 
 def _baselines(page: Page, result: TrainResult) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from terrapatch.errors import MapError, RecipeError
-from terrapatch.studies._explain_words import about_features, about_legend, about_model
+from terrapatch.studies._explain_words import about_features, about_legend, about_model, about_tuned
 
 __all__ = ["Explanation", "explain"]
 
@@ -105,8 +105,12 @@ def _store(path: Path) -> Explanation:
 
 def _model(path: Path) -> Explanation:
     from terrapatch.learn import ClusterModel, SceneModel
-    from terrapatch.learn._model_folder import SCENES, kind_of
+    from terrapatch.learn._model_folder import SCENES, TUNED, kind_of, read
 
+    if kind_of(path) == TUNED:
+        tuned, _ = read(path, TUNED)
+        what = f"a network tuned to {len(tuned['classes'])} classes of whole images"
+        return Explanation(path, "tuned network", what, about_tuned(tuned), tuned)
     if kind_of(path) == SCENES:
         model = SceneModel.load(path)
         rows = [*about_legend(model.legend.as_dict()), *about_model(model.description)]

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrapatch.errors import OutputError, RecipeError, writing
+from terrapatch.learn._model_folder import TUNED
 
 if TYPE_CHECKING:
     import torch
 
-FORMAT = "terrapatch tuned network"
+FORMAT = TUNED
 VERSION = 1
 MODEL, HEAD = "model.json", "head.safetensors"
 
