@@ -11,7 +11,7 @@ from terrapatch.learn.accuracy import Accuracy, assess
 from terrapatch.learn.advice import Advice, advise
 from terrapatch.learn.fitting import cross_validate, make_folds
 from terrapatch.learn.samples import Samples
-from terrapatch.studies.sampling import Source, gather
+from terrapatch.studies.sampling import Labelled, Scenes, gather
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,9 +43,9 @@ class AdviseResult:
 
 
 def advise_on(
-    samples: Source | Sequence[Source] | Samples,
+    samples: Labelled | Sequence[Labelled] | Samples,
     *,
-    features: Sequence[Source] = (),
+    features: Scenes = (),
     column: str | None = None,
     similarity: float | None = None,
     folds: int = 3,

@@ -5,26 +5,32 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from terrapatch.errors import OutsideError, SamplesError
 from terrapatch.features.layout import is_store
 
 if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
+
     from terrapatch.features import FeatureRaster
     from terrapatch.learn.image_folder import ImageList
     from terrapatch.learn.samples import Samples
     from terrapatch.learn.vector_labels import CellLabels
 
 Source = str | os.PathLike[str]
+Labelled: TypeAlias = "Source | GeoDataFrame"
+Scenes: TypeAlias = "Sequence[Source | FeatureRaster]"
 Progress = Callable[[str, int, int], None]
 
 RASTERS = frozenset({".tif", ".tiff", ".vrt"})
 TABLES = frozenset({".csv"})
 
 
-def is_image_source(source: Source) -> bool:
+def is_image_source(source: Labelled) -> TypeGuard[Source]:
     """Whether a source lists images (a folder, a CSV, a name in the catalogue)."""
+    if not isinstance(source, str | os.PathLike):
+        return False
     path = Path(source)
     if path.is_dir():
         return not is_store(path)
@@ -32,9 +38,9 @@ def is_image_source(source: Source) -> bool:
 
 
 def gather(
-    sources: Source | Sequence[Source],
+    sources: Labelled | Sequence[Labelled],
     *,
-    features: Sequence[Source] = (),
+    features: Scenes = (),
     column: str | None = None,
     rule: str = "majority",
     minimum: float = 0.5,
@@ -45,9 +51,9 @@ def gather(
 
     Args:
         sources: One folder with a folder of images for each class, one CSV of paths, classes
-            and splits, or one name in the catalogue; or else vector files and rasters of
-            labels, which lie over ``features``.
-        features: Stores of the scenes that vectors and rasters lie on.
+            and splits, or one name in the catalogue; or else vector files, vectors in memory
+            and rasters of labels, which lie over ``features``.
+        features: Feature rasters of the scenes that vectors and rasters lie on, or their stores.
         column: Column of the vectors that holds the class.
         rule: How polygons give cells a class, see ``learn.vector_labels``.
         minimum: Share of a cell that must be labelled.
@@ -58,7 +64,7 @@ def gather(
         SamplesError: If nothing usable is there.
         TerrapatchError: For everything else a person can mend.
     """
-    given = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    given = list(sources) if isinstance(sources, list | tuple) else [sources]
     if not given:
         raise SamplesError("name where the samples are: a folder of images, a CSV or a vector file")
     images = [source for source in given if is_image_source(source)]
@@ -70,8 +76,8 @@ def gather(
         return _of_images(find_images_of(images[0]), embedding or {}, progress)
     if not features:
         raise SamplesError(
-            f"{given[0]} holds labels on the ground but no scene is named; embed the scene first "
-            "(terrapatch embed) and pass --features STORE"
+            f"{_named(given[0])} holds labels on the ground but no scene is named; embed the scene "
+            "first (terrapatch embed) and pass --features STORE"
         )
     return _of_cells(given, features, column, rule, minimum, progress)
 
@@ -105,8 +111,8 @@ def _of_images(
 
 
 def _of_cells(
-    sources: Sequence[Source],
-    features: Sequence[Source],
+    sources: Sequence[Labelled],
+    features: Scenes,
     column: str | None,
     rule: str,
     minimum: float,
@@ -116,7 +122,10 @@ def _of_cells(
     from terrapatch.features import FeatureRaster
     from terrapatch.learn.samples import from_cells
 
-    rasters = [FeatureRaster.open(path) for path in features]
+    rasters = [
+        given if isinstance(given, FeatureRaster) else FeatureRaster.open(given)
+        for given in features
+    ]
     kept: list[tuple[FeatureRaster, CellLabels]] = []
     for source in sources:
         missed = []
@@ -131,10 +140,18 @@ def _of_cells(
 
 
 def _labels(
-    source: Source, raster: FeatureRaster, column: str | None, rule: str, minimum: float
+    source: Labelled,
+    raster: FeatureRaster,
+    column: str | None,
+    rule: str,
+    minimum: float,
 ) -> CellLabels:
     from terrapatch.learn.vector_labels import label_cells, label_cells_by_raster
 
-    if Path(source).suffix.lower() in RASTERS:
+    if isinstance(source, str | os.PathLike) and Path(source).suffix.lower() in RASTERS:
         return label_cells_by_raster(raster.geobox, source, minimum=minimum)
     return label_cells(raster.geobox, source, column, rule=rule, minimum=minimum)
+
+
+def _named(source: Labelled) -> str:
+    return str(source) if isinstance(source, str | os.PathLike) else "the table"
