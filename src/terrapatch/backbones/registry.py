@@ -101,15 +101,18 @@ def backbone_names() -> list[str]:
     return list(_all())
 
 
-def get_backbone(name: str) -> Backbone:
+def get_backbone(name: str | Backbone) -> Backbone:
     """Return a backbone by name.
 
     Args:
-        name: A name of ``backbone_names``, of torchgeo's, or ``NETWORK:randomSEED``.
+        name: A name of ``backbone_names``, of torchgeo's, or ``NETWORK:randomSEED``; a
+            backbone is returned as it is.
 
     Raises:
         BackboneError: If there is none of that name.
     """
+    if isinstance(name, Backbone):
+        return name
     plain = name.strip().lower()
     if plain in _all():
         return _all()[plain]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from terrapatch.backbones import DEFAULT, Embedder, get_backbone
+from terrapatch.backbones import DEFAULT, Backbone, Embedder, get_backbone
 from terrapatch.bands import BandChoice
 from terrapatch.errors import BackboneError, RecipeError
 from terrapatch.features._memory import kept_memory, resident, trim
@@ -52,7 +52,7 @@ def prepare(
     size: Length,
     stride: Length | None = None,
     edge: str = "reflect",
-    backbone: str = DEFAULT,
+    backbone: str | Backbone = DEFAULT,
     weights: str | os.PathLike[str] | None = None,
     layers: str | None = None,
     pooling: str | None = None,
@@ -122,7 +122,7 @@ def embed(
     size: Length,
     stride: Length | None = None,
     edge: str = "reflect",
-    backbone: str = DEFAULT,
+    backbone: str | Backbone = DEFAULT,
     weights: str | os.PathLike[str] | None = None,
     layers: str | None = None,
     pooling: str | None = None,
@@ -156,7 +156,8 @@ def embed(
         size: Patch size in pixels (``120``) or metres on the ground (``"60m"``).
         stride: Cell size, likewise; the patch size by default.
         edge: What patches hold beyond the scene: ``reflect``, ``nodata`` or ``drop``.
-        backbone: Name in the registry, as ``terrapatch backbones list`` shows them.
+        backbone: Name in the registry, as ``terrapatch backbones list`` shows them, or a
+            ``Backbone``.
         weights: File of weights to use instead of the registered one.
         layers: Layers to tap: names or module paths with commas, ``all`` or ``last``.
         pooling: ``mean``, ``std``, ``max``, ``gem``, ``flatten``, several with commas.

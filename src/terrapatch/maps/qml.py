@@ -14,8 +14,8 @@ from terrapatch.legend import Legend
 
 __all__ = ["class_qml", "nice_range", "polygon_qml", "value_qml"]
 
-_HEADER = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-_VERSION = "3.22.0"
+HEADER = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+VERSION = "3.22.0"
 _VIRIDIS = (
     "#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c",
     "#28ae80", "#5ec962", "#addc30", "#fde725",
@@ -84,7 +84,7 @@ def value_qml(low: float, high: float, unit: str = "") -> str:
 
 def polygon_qml(legend: Legend) -> str:
     """Return the style of the polygons: one category an ``id``, in the legend's colours."""
-    root = ET.Element("qgis", version=_VERSION, styleCategories="Symbology")
+    root = ET.Element("qgis", version=VERSION, styleCategories="Symbology")
     renderer = ET.SubElement(
         root,
         "renderer-v2",
@@ -137,7 +137,7 @@ def nice_range(low: float, high: float) -> tuple[float, float]:
 
 
 def _raster_root() -> tuple[ET.Element, ET.Element]:
-    root = ET.Element("qgis", version=_VERSION, styleCategories="Symbology")
+    root = ET.Element("qgis", version=VERSION, styleCategories="Symbology")
     return root, ET.SubElement(root, "pipe")
 
 
@@ -204,4 +204,4 @@ def _number(value: float) -> str:
 
 def _text(root: ET.Element) -> str:
     ET.indent(root)
-    return _HEADER + ET.tostring(root, encoding="unicode") + "\n"
+    return HEADER + ET.tostring(root, encoding="unicode") + "\n"

@@ -35,7 +35,7 @@ __all__ = ["MAX_POLYGONS", "ClassPolygons", "class_polygons", "write_polygons"]
 MAX_POLYGONS = 200_000
 """Above this many polygons a map is speckle, and nobody is served by them."""
 
-_FAULTS = (
+WRITE_FAULTS = (
     pyogrio.errors.DataSourceError,
     pyogrio.errors.DataLayerError,
     pyogrio.errors.FeatureError,
@@ -127,9 +127,9 @@ def write_polygons(
     }
     try:
         _write_layer(path, layer, polygons, fields, geobox)
-    except _FAULTS as fault:
+    except WRITE_FAULTS as fault:
         raise OSError(f"{path.name}: {fault}") from None
-    _add_style(path, layer, polygon_qml(legend), len(polygons))
+    add_style(path, layer, polygon_qml(legend), len(polygons))
 
 
 def _write_layer(
@@ -197,7 +197,7 @@ def _geodesic_hectares(outlines: NDArray[Any], geobox: GeoBox) -> NDArray[np.flo
     return areas / 10_000.0
 
 
-def _add_style(path: Path, layer: str, qml: str, count: int) -> None:
+def add_style(path: Path, layer: str, qml: str, count: int) -> None:
     """Add the default style, and take everything out that tells the time."""
     with closing(sqlite3.connect(path)) as file:
         file.execute(_STYLES)

@@ -198,13 +198,15 @@ def _title(title: str | None) -> Rows:
 def _recipe_rows(recipe: Mapping[str, Any]) -> Rows:
     """Put any provenance of ours into words: features, a model, or whatever else it holds."""
     rows: Rows = []
-    known = {"features", "model", "datetime"}
+    known = {"features", "model", "network", "datetime"}
     if "descriptor" in recipe and "grid" in recipe:
         return about_features(recipe)
     if isinstance(recipe.get("features"), Mapping):
         rows += about_features(recipe["features"])
     if isinstance(recipe.get("model"), Mapping):
         rows += [row for row in about_model(recipe["model"]) if row[0] not in dict(rows)]
+    if isinstance(recipe.get("network"), Mapping):
+        rows += [row for row in about_tuned(recipe["network"]) if row[0] not in dict(rows)]
     rows += [
         (key.replace("_", " "), value if isinstance(value, str) else json.dumps(value))
         for key, value in recipe.items()

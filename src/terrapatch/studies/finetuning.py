@@ -67,7 +67,8 @@ def finetune(
 ) -> FinetuneResult:
     """Fine-tune a network to classes of whole images.
 
-    A run that was interrupted is gone on with by calling it again with the same options.
+    A run that was interrupted is gone on with by calling it again with the same options. A
+    temperature is fitted on the validation part, so that probabilities mean what they say.
 
     Args:
         samples: A folder with a folder of images for each class, a CSV of paths, classes and
@@ -77,7 +78,8 @@ def finetune(
         backbone: Name in the registry of the network to begin with.
         weights: File of weights to use instead of the registered one.
         input_size: Side in pixels that images are brought to.
-        average: ``d4`` to test with the mean over eight turns and flips.
+        average: ``d4`` to calibrate and test with the mean over eight turns and flips;
+            ``classify`` then takes it too.
         device: ``auto``, ``cpu`` or ``cuda``.
         offline: Whether to open no socket.
         seed: Seed of everything random.
@@ -116,6 +118,7 @@ def finetune(
         seed=seed,
         **settings,
     )
+    tuned = _calibrated(tuned, *given["val"], average, progress)
     paths, ids = given["test"]
     called = tuned.classify(paths, average=average, progress=progress)
     accuracy = assess(ids, called, images.classes, seed=seed)
@@ -158,6 +161,21 @@ def split(images: ImageList, seed: int) -> tuple[dict[str, NDArray[np.intp]], st
     drawn = {"train": np.sort(train), "val": np.sort(val), "test": np.sort(test)}
     told = ", ".join(f"{len(places):,} {name}" for name, places in drawn.items())
     return drawn, f"drawn class by class with seed {seed}: {told}"
+
+
+def _calibrated(
+    tuned: Tuned,
+    paths: list[Path],
+    ids: NDArray[Any],
+    average: str,
+    progress: Progress | None,
+) -> Tuned:
+    """Fit a temperature on the validation part, and keep how images were looked at for it."""
+    from terrapatch.learn.calibration import fit_temperature
+
+    scores = tuned.logits(paths, average=average, progress=progress)
+    told = {"temperature": fit_temperature(scores, ids), "average": average}
+    return replace(tuned, description=tuned.description | told)
 
 
 def _diagnosis(tuned: Tuned, chance: float) -> Diagnosis | None:

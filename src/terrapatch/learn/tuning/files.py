@@ -86,12 +86,24 @@ def write_model(
     folder: Path, description: dict[str, Any], tensors: dict[str, torch.Tensor], overwrite: bool
 ) -> Path:
     """Write a tuned network; see ``Tuned.save``."""
-    from safetensors.torch import save
-
     if (folder / MODEL).exists() and not overwrite:
         raise OutputError(
             f"there is a model in {folder} already; choose another folder, or ask to overwrite"
         )
+    content, head = model_content(description, tensors)
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    (folder / MODEL).unlink(missing_ok=True)
+    put(folder / HEAD, head)
+    put(folder / MODEL, text.encode())
+    return folder
+
+
+def model_content(
+    description: dict[str, Any], tensors: dict[str, torch.Tensor]
+) -> tuple[dict[str, Any], bytes]:
+    """Return what ``model.json`` holds, with its own hash, and the bytes of the tensors."""
+    from safetensors.torch import save
+
     head = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -100,11 +112,7 @@ def write_model(
         "model": description,
     }
     content["sha256"] = _hash(content)
-    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    (folder / MODEL).unlink(missing_ok=True)
-    put(folder / HEAD, head)
-    put(folder / MODEL, text.encode())
-    return folder
+    return content, head
 
 
 def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

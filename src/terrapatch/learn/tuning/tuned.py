@@ -18,7 +18,7 @@ from terrapatch.backbones.turning import check_average, turns
 from terrapatch.errors import RecipeError, TerrapatchError
 from terrapatch.features.image_files import strictly
 from terrapatch.learn.tuning.feeds import ahead, in_order
-from terrapatch.learn.tuning.files import read_model, write_model
+from terrapatch.learn.tuning.files import model_content, read_model, write_model
 from terrapatch.learn.tuning.history import History
 from terrapatch.learn.tuning.images import Given, Images, Read
 from terrapatch.learn.tuning.inputs import Scaler
@@ -39,7 +39,8 @@ class Tuned:
         classes: Names of the classes 1, 2, ….
         history: What happened in every epoch; ``history.best`` is the one that was kept.
         description: JSON values: backbone, classes, history, how it is built, settings
-            and versions.
+            and versions; where it was calibrated also ``temperature``, and ``average``, how
+            images were looked at for it.
     """
 
     network: TunedNetwork
@@ -57,6 +58,16 @@ class Tuned:
     def side(self) -> int:
         """Side in pixels that images are brought to."""
         return int(self.description["input_size"])
+
+    @property
+    def temperature(self) -> float:
+        """What scores are divided by before the softmax; 1 where it was not calibrated."""
+        return float(self.description.get("temperature", 1.0))
+
+    def identity(self) -> str:
+        """Return the SHA-256 of all that ``save`` writes; other networks have other ones."""
+        tensors = self.network.tensors(int(self.description["freeze"]))
+        return str(model_content(self.description, tensors)[0]["sha256"])
 
     def logits(
         self,
@@ -101,7 +112,7 @@ class Tuned:
 
     def predict(self, images: Given, **options: Any) -> NDArray[np.float32]:
         """Return the probabilities of the classes ``(n, classes)``; options as in ``logits``."""
-        return softmax(self.logits(images, **options))
+        return softmax(self.logits(images, **options) / np.float32(self.temperature))
 
     def classify(self, images: Given, **options: Any) -> NDArray[np.int64]:
         """Return the likeliest class of each image, its id from 1; options as in ``logits``."""
