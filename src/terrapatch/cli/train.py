@@ -42,6 +42,15 @@ Sources = Annotated[
         "terrapatch catalog; or polygons, points or label rasters over --features.",
     ),
 ]
+Colours = Annotated[
+    Path | None,
+    typer.Option(
+        "--colours",
+        help="Colours of the classes: a CSV (class, colour), or a class map that has them.",
+        show_default="those of a class map among the samples",
+        rich_help_panel=_HEAD,
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")]
 Features = Annotated[
     list[Path] | None,
@@ -73,7 +82,8 @@ HeadName = Annotated[
     str | None,
     typer.Option(
         "--head",
-        help="ridge, logistic, linear-svm, rbf-svm, forest, knn, centroid or mlp.",
+        help="ridge, logistic, linear-svm, rbf-svm, forest, knn, centroid, mlp; or cnn, which "
+        "learns from whole maps and sets --pooling flatten and --layers if neither is given.",
         show_default="what measured best",
         rich_help_panel=_HEAD,
     ),
@@ -125,6 +135,7 @@ def train(
     alpha: Alpha = 0.05,
     seed: Seed = 0,
     baselines: Baselines = True,
+    colours: Colours = None,
     bands: Bands = None,
     units: Units = None,
     nodata: Nodata = None,
@@ -150,7 +161,7 @@ def train(
     with speaking(as_json, quiet, debug) as voice:
         from terrapatch.studies.training import train as run
 
-        made = run(**_arguments(dict(locals())))
+        made = run(**_arguments(dict(locals())), colours=colours)
         _report(voice, made)
 
 

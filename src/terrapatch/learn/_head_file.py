@@ -13,12 +13,13 @@ from typing import Any
 
 from terrapatch.errors import RecipeError, SamplesError
 
-# Types of scikit-learn that skops does not know of itself and that hold numbers alone.
+# Types that skops does not know of itself and that hold numbers alone.
 HARMLESS = frozenset(
     {
         "sklearn.metrics._dist_metrics.EuclideanDistance64",
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.tree._tree.Tree",
+        "terrapatch.learn.cnn_head.CnnHead",
     }
 )
 _SCHEMA = "schema.json"

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from terrapatch.errors import SamplesError
 from terrapatch.learn._features import single_thread
+from terrapatch.learn._training_index import TrainingIndex
 from terrapatch.learn.heads import DEFAULT_HEAD, INNER_FOLDS, find_head, make_head, scores, tune
 from terrapatch.learn.samples import Samples
 from terrapatch.learn.scene_model import SceneModel
 
 if TYPE_CHECKING:
+    from terrapatch.learn.cnn_head import Maps
     from terrapatch.legend import Legend
 
 log = logging.getLogger("terrapatch")
@@ -69,8 +71,14 @@ class CrossValidated:
     threshold: float | None
 
 
-def default_scaling(samples: Samples) -> str:
-    """Return the scaling that measured best for features of this kind."""
+def default_scaling(samples: Samples, head: str | Any | None = None) -> str:
+    """Return the scaling that measured best for features of this kind.
+
+    A head that learns from maps scales their channels itself, and no other scaling measured
+    better in front of it.
+    """
+    if head is not None and find_head(head).spatial:
+        return "none"
     few = samples.values.shape[1] < FEW_FEATURES
     return "standardise" if few else "standardise-layer-l2"
 
@@ -162,7 +170,7 @@ def cross_validate(
         SamplesError: If the samples cannot be split like that.
     """
     pairs, told = make_folds(samples, folds, seed) if isinstance(folds, int) else (folds, protocol)
-    name = scaling or default_scaling(samples)
+    name = scaling or default_scaling(samples, head)
     head = default_head(samples) if head is None else head
     found, chosen = [], []
     for done, (train, test) in enumerate(pairs, 1):
@@ -181,17 +189,27 @@ def cross_validate(
 
 def _tuned(part: Samples, head: str | Any, scaling: str, seed: int) -> tuple[Any, dict[str, Any]]:
     """Choose and fit on one training part; where samples lie somewhere, by blocks of it too."""
-    inner = None
+    inner, maps = None, _maps(part, head)
     if part.positions is not None and find_head(head).grid:
         try:
             inner, _ = make_folds(part, INNER_FOLDS, seed)
         except SamplesError:
             log.info("too few places to choose hyper-parameters by blocks: defaults are used")
             with single_thread():
-                fitted = make_head(head, scaling, part.groups, seed).fit(part.values, part.ids)
+                made = make_head(head, scaling, part.groups, seed, maps)
+                fitted = made.fit(part.values, part.ids)
             return fitted, {}
     with single_thread():
-        return tune(head, scaling, part.groups, part.values, part.ids, seed, inner)
+        return tune(head, scaling, part.groups, part.values, part.ids, seed, inner, maps)
+
+
+def _maps(samples: Samples, head: str | Any) -> Maps | None:
+    """Return the shapes of the samples' maps where a head asks for them."""
+    from terrapatch.learn.feature_maps import map_shapes
+
+    if not find_head(head).spatial or getattr(head, "maps", None) is not None:
+        return None
+    return map_shapes(samples.recipe.space, samples.groups)
 
 
 def full_scores(fitted: Any, rows: NDArray[Any], n_classes: int) -> Floats:
@@ -274,6 +292,9 @@ def train_scene_model(
 ) -> SceneModel:
     """Fit a head to all samples; its calibration comes from cross-validation.
 
+    The model also keeps how far the samples are from each other (``TrainingIndex``): across
+    the folds of the cross-validation where samples lie somewhere, else across the classes.
+
     Args:
         samples: The samples.
         head: A name of ``terrapatch.learn.heads``, or a scikit-learn classifier; by default
@@ -292,21 +313,25 @@ def train_scene_model(
     from terrapatch.legend import Legend
 
     samples.require_learnable()
-    name = scaling or default_scaling(samples)
+    name = scaling or default_scaling(samples, head)
     head = default_head(samples) if head is None else head
     fitted, chosen = _tuned(samples, head, name, seed)
+    groups, told = _index_groups(samples, checked)
+    index = TrainingIndex.fit(samples.values, fitted[0], groups, seed)
     level = None
     if checked is not None and checked.threshold is not None:
         level = {"alpha": alpha, "threshold": checked.threshold}
     return SceneModel(
         pipeline=fitted,
         legend=legend or Legend.of(samples.classes),
+        index=index,
         description={
             "any_size": samples.positions is None,
             "conformal": level,
             "counts": [int(n) for n in samples.counts],
             "groups": [[layer, int(a), int(b)] for layer, a, b in samples.groups],
             "head": find_head(head).name,
+            "index": {"groups": told, **index.as_dict()},
             "metrics": metrics or {},
             "n_features": int(samples.values.shape[1]),
             "parameters": chosen,
@@ -318,3 +343,13 @@ def train_scene_model(
             "versions": {p: version(p) for p in ("numpy", "scikit-learn", "skops", "terrapatch")},
         },
     )
+
+
+def _index_groups(samples: Samples, checked: CrossValidated | None) -> tuple[NDArray[Any], str]:
+    """Return the groups across which training samples are measured, and what they are."""
+    if samples.positions is not None and checked is not None:
+        fold = np.full(len(samples), -1)
+        fold[checked.places] = checked.fold
+        if len(np.unique(fold)) > 1:
+            return fold, checked.protocol
+    return samples.ids, "classes"

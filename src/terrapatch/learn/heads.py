@@ -11,10 +11,12 @@ forest      500 randomised trees (Breiman 2001)                              lea
 knn         nearest neighbours, weighed by closeness                         neighbours
 centroid    the nearest mean of a class                                      nothing
 mlp         one hidden layer of 256                                          penalty
+cnn         two convolutions over feature maps (Marmanis 2016)               nothing
 ==========  ===============================================================  ==============
 
 Features are scaled first (``terrapatch.learn.scaling``): the scaling is a part of the
-head and learned from the training part alone. Whoever has a scikit-learn classifier of
+head and learned from the training part alone. The head ``cnn`` needs features that are
+whole maps (pooling ``flatten``) and is told their shapes. Whoever has a scikit-learn classifier of
 their own can pass it in place of a name.
 """
 
@@ -22,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,9 @@ from numpy.typing import NDArray
 from terrapatch.errors import SamplesError
 from terrapatch.learn._features import Groups
 from terrapatch.learn.scaling import make_scaling
+
+if TYPE_CHECKING:
+    from terrapatch.learn.cnn_head import Maps
 
 Floats = NDArray[np.float64]
 
@@ -46,11 +51,13 @@ class Head:
         name: Its name.
         make: Makes the classifier from a seed.
         grid: Hyper-parameters to try, as ``{name: values}``.
+        spatial: Whether it learns from maps, and has a parameter ``maps`` for their shapes.
     """
 
     name: str
     make: Callable[[int], Any]
     grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    spatial: bool = False
 
 
 def _ridge(seed: int) -> Any:
@@ -101,6 +108,12 @@ def _mlp(seed: int) -> Any:
     return MLPClassifier((256,), alpha=1e-3, max_iter=300, random_state=seed)
 
 
+def _cnn(seed: int) -> Any:
+    from terrapatch.learn.cnn_head import CnnHead
+
+    return CnnHead(random_state=seed)
+
+
 HEADS = {
     head.name: head
     for head in (
@@ -112,6 +125,7 @@ HEADS = {
         Head("knn", _knn, {"n_neighbors": (1, 3, 5, 9)}),
         Head("centroid", _centroid),
         Head("mlp", _mlp, {"alpha": (1e-4, 1e-2)}),
+        Head("cnn", _cnn, spatial=True),
     )
 }
 
@@ -130,13 +144,16 @@ def find_head(head: str | Any) -> Head:
     if not isinstance(head, str):
         from sklearn.base import clone
 
-        return Head(type(head).__name__, lambda _: clone(head))
+        spatial = hasattr(head, "maps")
+        return Head(type(head).__name__, lambda _: clone(head), spatial=spatial)
     if head not in HEADS:
         raise SamplesError(f"there is no head {head!r}; choose one of {', '.join(HEADS)}")
     return HEADS[head]
 
 
-def make_head(head: str | Any, scaling: str, groups: Groups, seed: int = 0) -> Any:
+def make_head(
+    head: str | Any, scaling: str, groups: Groups, seed: int = 0, maps: Maps | None = None
+) -> Any:
     """Return an unfitted scikit-learn pipeline of a scaling and a classifier.
 
     Args:
@@ -144,6 +161,8 @@ def make_head(head: str | Any, scaling: str, groups: Groups, seed: int = 0) -> A
         scaling: A name of ``terrapatch.learn.scaling``.
         groups: The layers ``(name, start, stop)`` of the features.
         seed: Seed of everything random in it.
+        maps: Channels, rows and columns of each layer, for a head that learns from maps and
+            was not told them yet (``terrapatch.learn.feature_maps``).
 
     Raises:
         SamplesError: If there is no head of this name.
@@ -151,7 +170,10 @@ def make_head(head: str | Any, scaling: str, groups: Groups, seed: int = 0) -> A
     """
     from sklearn.pipeline import Pipeline
 
-    classifier = find_head(head).make(seed)
+    found = find_head(head)
+    classifier = found.make(seed)
+    if found.spatial and classifier.maps is None:
+        classifier.set_params(maps=maps)
     return Pipeline([("scaling", make_scaling(scaling, groups)), ("head", classifier)])
 
 
@@ -197,6 +219,7 @@ def tune(
     ids: NDArray[np.integer[Any]],
     seed: int = 0,
     folds: Any = None,
+    maps: Maps | None = None,
 ) -> tuple[Any, dict[str, Any]]:
     """Choose the hyper-parameters of a head by cross-validation and fit it to all rows.
 
@@ -209,6 +232,7 @@ def tune(
         seed: Seed of the head and of the splits.
         folds: Pairs of training and test indices to choose by; 3 stratified folds if
             ``None``.
+        maps: Shapes of the layers' maps, see ``make_head``.
 
     Returns:
         The fitted pipeline, and what was chosen (empty if there was no choice: nothing to
@@ -216,7 +240,7 @@ def tune(
     """
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
-    pipeline = make_head(head, scaling, groups, seed)
+    pipeline = make_head(head, scaling, groups, seed, maps)
     grid = {f"head__{name}": list(values) for name, values in find_head(head).grid.items()}
     least = int(np.unique(ids, return_counts=True)[1].min())
     if folds is None and least < INNER_FOLDS:

@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,17 +14,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terrapatch.errors import OutputError, SamplesError, writing
+from terrapatch.errors import SamplesError
 from terrapatch.learn.accuracy import Accuracy, assess
 from terrapatch.learn.calibration import expected_calibration_error
-from terrapatch.learn.fitting import FEW_FEATURES, CrossValidated, cross_validate, train_scene_model
+from terrapatch.learn.fitting import (
+    BLOCK,
+    FEW_FEATURES,
+    CrossValidated,
+    cross_validate,
+    train_scene_model,
+)
 from terrapatch.learn.heads import find_head
 from terrapatch.learn.samples import Samples
 from terrapatch.learn.scene_model import SceneModel
+from terrapatch.studies._staging import publish, refuse_existing, staging
+from terrapatch.studies.class_colours import Colours, legend_of
 from terrapatch.studies.sampling import find_images_of, gather, is_image_source
 
 if TYPE_CHECKING:
-    from terrapatch.studies.sampling import Source
+    from terrapatch.studies.sampling import Labelled, Scenes
 
 Progress = Callable[[str, int, int], None]
 
@@ -38,6 +44,8 @@ BASELINES = ("imagestats", "rcf")
 # Cosine from which two samples count as one place seen twice.
 TWIN = 0.97
 BOOTSTRAP = 1000
+# Whose results an --overwrite replaces.
+WRITERS = "train or evaluate"
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +109,10 @@ class TrainResult:
 
 
 def train(
-    samples: Source | Sequence[Source] | Samples,
+    samples: Labelled | Sequence[Labelled] | Samples,
     out: str | os.PathLike[str],
     *,
-    features: Sequence[Source] = (),
+    features: Scenes = (),
     column: str | None = None,
     rule: str = "majority",
     minimum: float = 0.5,
@@ -115,6 +123,7 @@ def train(
     alpha: float = 0.05,
     baselines: bool = True,
     embedding: Mapping[str, Any] | None = None,
+    colours: Colours | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> TrainResult:
@@ -130,25 +139,34 @@ def train(
         rule: How polygons give cells a class: ``majority``, ``centre`` or ``share``.
         minimum: Share of a cell that must be labelled.
         head: A name of ``terrapatch.learn.heads``, or a scikit-learn classifier; by default
-            what measured best for features of their kind.
+            what measured best for features of their kind. ``cnn`` learns from maps: images are
+            then embedded with pooling ``flatten`` and the layers of ``map_layers`` unless
+            ``embedding`` names a pooling or layers.
         scaling: How features are scaled first; by default what measured best.
         folds: Folds of the cross-validation; in space wherever samples lie somewhere.
         seed: Seed of everything random; the same seed gives the same bytes.
         alpha: Share of conformal sets that may miss the truth.
-        baselines: Whether simpler descriptions of the same images are tested beside it.
+        baselines: Whether simpler descriptions of the same images are tested beside it, by the
+            same head; those without maps by the default head where that is ``cnn``.
         embedding: Options of ``embed_images``, for images.
+        colours: Colours ``#rrggbb`` of the classes on maps, see ``class_colours.legend_of``; by
+            default those of class maps among the samples, else colours that are far apart.
         overwrite: Whether an older model in the folder is replaced.
         progress: Called as ``progress(stage, done, in all)``.
 
     Raises:
         SamplesError: If the samples cannot be read, or nothing can be learned from them.
+        LegendError: If a colour is not ``#rrggbb``.
         OutputError: If the folder exists or cannot be written.
     """
     folder = Path(out)
-    _refuse_existing(folder, overwrite)
+    refuse_existing(folder, overwrite, WRITERS)
+    _check_request(head, folds)
+    gathered = _gathered(samples, features, column, rule, minimum, head, embedding or {}, progress)
+    legend = legend_of(gathered.classes, colours, samples)
     found = _evaluated(
-        samples, folder, features, column, rule, minimum, head, scaling, folds, seed, alpha,
-        baselines, embedding or {}, progress,
+        gathered, samples, folder, head, scaling, folds, seed, alpha, baselines, embedding or {},
+        progress,
     )  # fmt: skip
     if progress is not None:
         progress("training on all samples", 0, 1)
@@ -160,6 +178,7 @@ def train(
         seed=seed,
         alpha=alpha,
         metrics=found.metrics,
+        legend=legend,
     )
     if progress is not None:
         progress("training on all samples", 1, 1)
@@ -167,10 +186,10 @@ def train(
 
 
 def evaluate(
-    samples: Source | Sequence[Source] | Samples,
+    samples: Labelled | Sequence[Labelled] | Samples,
     out: str | os.PathLike[str],
     *,
-    features: Sequence[Source] = (),
+    features: Scenes = (),
     column: str | None = None,
     rule: str = "majority",
     minimum: float = 0.5,
@@ -189,21 +208,51 @@ def evaluate(
     Arguments as in ``train``; no model is kept.
     """
     folder = Path(out)
-    _refuse_existing(folder, overwrite)
+    refuse_existing(folder, overwrite, WRITERS)
+    _check_request(head, folds)
+    gathered = _gathered(samples, features, column, rule, minimum, head, embedding or {}, progress)
     found = _evaluated(
-        samples, folder, features, column, rule, minimum, head, scaling, folds, seed, alpha,
-        baselines, embedding or {}, progress,
+        gathered, samples, folder, head, scaling, folds, seed, alpha, baselines, embedding or {},
+        progress,
     )  # fmt: skip
     return _write(found, samples)
 
 
-def _evaluated(
+def _check_request(head: str | Any | None, folds: int) -> None:
+    if head is not None:
+        find_head(head)
+    if folds < 2:
+        raise SamplesError(f"{folds} folds cannot be made; ask for 2 or more")
+
+
+def _gathered(
     source: Any,
-    folder: Path,
-    features: Sequence[Source],
+    features: Scenes,
     column: str | None,
     rule: str,
     minimum: float,
+    head: str | Any | None,
+    embedding: Mapping[str, Any],
+    progress: Progress | None,
+) -> Samples:
+    """Collect samples that something can be learned from."""
+    if isinstance(source, Samples):
+        return source.require_learnable()
+    return gather(
+        source,
+        features=features,
+        column=column,
+        rule=rule,
+        minimum=minimum,
+        embedding=_with_maps(embedding, head),
+        progress=progress,
+    ).require_learnable()
+
+
+def _evaluated(
+    samples: Samples,
+    source: Any,
+    folder: Path,
     head: str | Any | None,
     scaling: str | None,
     folds: int,
@@ -213,22 +262,6 @@ def _evaluated(
     embedding: Mapping[str, Any],
     progress: Progress | None,
 ) -> TrainResult:
-    if head is not None:
-        find_head(head)
-    if folds < 2:
-        raise SamplesError(f"{folds} folds cannot be made; ask for 2 or more")
-    samples = source
-    if not isinstance(samples, Samples):
-        samples = gather(
-            source,
-            features=features,
-            column=column,
-            rule=rule,
-            minimum=minimum,
-            embedding=embedding,
-            progress=progress,
-        )
-    samples.require_learnable()
     pairs, protocol = _protocol(samples, folds)
     options: dict[str, Any] = {"folds": pairs, "seed": seed, "alpha": alpha, "protocol": protocol}
     checked = cross_validate(samples, head, scaling, progress=progress, **options)
@@ -238,6 +271,18 @@ def _evaluated(
         others += _simpler(source, samples, head, embedding, checked, seed, progress)
     notes = (*samples.notes, *_twins(samples, checked), *_cautions(samples, checked))
     return TrainResult(folder, (), notes, samples, checked, accuracy, tuple(others), None)
+
+
+def _with_maps(embedding: Mapping[str, Any], head: str | Any | None) -> Mapping[str, Any]:
+    """Ask for maps where the head learns from them and nothing else was asked for."""
+    from terrapatch.backbones import DEFAULT
+    from terrapatch.learn.feature_maps import FLATTEN, map_layers
+
+    asked = [embedding.get(name) for name in ("layers", "pooling")]
+    if head is None or not find_head(head).spatial or any(one is not None for one in asked):
+        return embedding
+    layers = map_layers(embedding.get("backbone") or DEFAULT, embedding.get("input_size"))
+    return {**embedding, "layers": ",".join(layers), "pooling": FLATTEN}
 
 
 def _protocol(samples: Samples, folds: int) -> tuple[Any, str]:
@@ -253,20 +298,27 @@ def _protocol(samples: Samples, folds: int) -> tuple[Any, str]:
 
 
 def _assessed(samples: Samples, checked: CrossValidated, seed: int) -> Accuracy:
-    groups = None
-    if samples.positions is not None:  # neighbours are not independent: draw whole folds' blocks
-        spread = samples.spread()
-        if spread is not None and samples.reach > 0:
-            cells = np.floor(spread[checked.places] / (4 * samples.reach)).astype(np.int64)
-            _, groups = np.unique(cells, axis=0, return_inverse=True)
+    groups = neighbours(samples)
     return assess(
         checked.ids,
         checked.predicted,
         samples.classes,
         bootstrap=BOOTSTRAP,
         seed=seed,
-        groups=groups,
+        groups=None if groups is None else groups[checked.places],
     )
+
+
+def neighbours(samples: Samples) -> NDArray[np.intp] | None:
+    """Return the block of the ground each sample lies in ``(n,)``, ``None`` without places.
+
+    Neighbours are not independent: a bootstrap draws whole blocks, those of the folds.
+    """
+    spread = samples.spread()
+    if spread is None or samples.reach <= 0:
+        return None
+    cells = np.floor(spread / (BLOCK * samples.reach)).astype(np.int64)
+    return np.asarray(np.unique(cells, axis=0, return_inverse=True)[1].ravel(), np.intp)
 
 
 def _simpler(
@@ -278,7 +330,10 @@ def _simpler(
     seed: int,
     progress: Progress | None,
 ) -> list[Baseline]:
-    """Test band statistics, random features and the untrained network on the same folds."""
+    """Test band statistics, random features and the untrained network on the same folds.
+
+    A head that learns from maps is given those of the untrained network; the others have none.
+    """
     from terrapatch.features.images import embed_images
     from terrapatch.learn.samples import from_images
 
@@ -293,16 +348,27 @@ def _simpler(
          checked.places[checked.fold == n])
         for n in np.unique(checked.fold)
     ]  # fmt: skip
+    spatial = head is not None and find_head(head).spatial
     found = []
     for name in names:
         if name == own:
             continue
-        features = embed_images(images.paths, backbone=name, progress=progress, **shared)
+        mapped = spatial and name not in BASELINES
+        options = shared | (_own_maps(samples) if mapped else {})
+        features = embed_images(images.paths, backbone=name, progress=progress, **options)
         other = from_images(images, features)
-        result = cross_validate(other, head, folds=pairs, seed=seed, progress=progress)
+        judge = head if mapped or not spatial else None
+        result = cross_validate(other, judge, folds=pairs, seed=seed, progress=progress)
         accuracy = _assessed(other, result, seed)
         found.append(Baseline(name, accuracy.overall, accuracy))
     return found
+
+
+def _own_maps(samples: Samples) -> dict[str, Any]:
+    """Return the options of ``embed_images`` that give maps of the samples' shapes."""
+    space = samples.recipe.space
+    named = {name: ",".join(space[name]) for name in ("layers", "pooling")}
+    return named | {"input_size": space["input_size"]}
 
 
 def _twins(samples: Samples, checked: CrossValidated) -> list[str]:
@@ -349,56 +415,26 @@ def _ece(probabilities: NDArray[np.float64], ids: NDArray[Any]) -> float:
     return float(expected_calibration_error(probabilities, ids))
 
 
-def _refuse_existing(folder: Path, overwrite: bool) -> None:
-    if folder.is_file():
-        raise OutputError(f"{folder} is a file; give the name of a folder to write")
-    if folder.exists() and any(folder.iterdir()) and not overwrite:
-        raise OutputError(
-            f"{folder} exists already and is not empty; pass --overwrite to replace what train or "
-            "evaluate wrote in it, or another name"
-        )
-
-
 def _write(result: TrainResult, source: Any) -> TrainResult:
     from terrapatch.studies._training_report import report
 
     folder = result.folder
-    with writing(folder):
-        home = folder if folder.exists() else folder.parent
-        home.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=".train.", suffix=".part", dir=home))
-        try:
-            stage.chmod(0o755)
-            shown = not isinstance(source, Samples) and result.samples.positions is None
-            report(result, pictures=shown and is_image_source(_first(source))).save(
-                stage / "report.html"
-            )
-            (stage / "samples.csv").write_text(_table(result), encoding="utf-8")
-            text = json.dumps(result.metrics, indent=1, sort_keys=True, ensure_ascii=False)
-            (stage / "metrics.json").write_text(text + "\n", encoding="utf-8")
-            if result.model is not None:
-                result.model.save(stage)
-            files = _publish(stage, folder)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+    with staging(folder) as stage:
+        shown = not isinstance(source, Samples) and result.samples.positions is None
+        report(result, pictures=shown and is_image_source(_first(source))).save(
+            stage / "report.html"
+        )
+        (stage / "samples.csv").write_text(_table(result), encoding="utf-8")
+        text = json.dumps(result.metrics, indent=1, sort_keys=True, ensure_ascii=False)
+        (stage / "metrics.json").write_text(text + "\n", encoding="utf-8")
+        if result.model is not None:
+            result.model.save(stage)
+        files = publish(stage, folder, FILES)
     return replace(result, files=files)
 
 
 def _first(source: Any) -> Any:
     return source if isinstance(source, str | os.PathLike) else source[0]
-
-
-def _publish(stage: Path, folder: Path) -> tuple[Path, ...]:
-    """Put finished files into place: first the older model goes, last the new one comes."""
-    made = [name for name in FILES if (stage / name).exists()]
-    if not folder.exists():
-        os.replace(stage, folder)
-    else:
-        for name in reversed(FILES):
-            (folder / name).unlink(missing_ok=True)
-        for name in made:
-            os.replace(stage / name, folder / name)
-    return tuple(folder / name for name in made)
 
 
 def _table(result: TrainResult) -> str:
