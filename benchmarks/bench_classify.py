@@ -86,35 +86,6 @@ def drawn(ids: NDArray[np.int32], n: int, seed: int) -> NDArray[np.intp]:
     return np.sort(np.concatenate(picked))
 
 
-def marmanis(samples: Samples, raw: Samples) -> list[tuple[str, str]]:
-    """Compare a forest and a small network on raw pixels and on deep features, one shuffle."""
-    rows = []
-    for head in ("forest", "mlp"):
-        for name, given in (("RGB 32 x 32", raw), ("deep features", samples)):
-            scaling = "none" if given is raw else None
-            found = cross_validate(given, head, scaling)
-            rows.append((f"2 x 2: {head} on {name}", f"{100 * accuracy(found):.2f}"))
-    return rows
-
-
-def raw_pixels(samples: Samples) -> Samples:
-    """Return the same images as 32 x 32 RGB numbers."""
-    from dataclasses import replace
-
-    from terrapatch.reading import read_thinned
-    from terrapatch.scene import Scene
-
-    rows = []
-    for name in samples.names:
-        pixels, _ = read_thinned(Scene.open(name), 32)
-        whole = np.zeros((3, 32, 32), np.float32)
-        part = pixels[:, :32, :32]
-        whole[:, : part.shape[1], : part.shape[2]] = part / 255.0
-        rows.append(whole.ravel())
-    values = np.stack(rows)
-    return replace(samples, values=values, groups=(("pixels", 0, values.shape[1]),))
-
-
 def main() -> None:
     """Embed once, then run every protocol and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -122,7 +93,6 @@ def main() -> None:
     parser.add_argument("--head", default="ridge")
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--cache", type=Path)
-    parser.add_argument("--no-marmanis", action="store_true")
     args = parser.parse_args()
     images = find_images(data() / "images")
     parts = ("train", "val", "test")
@@ -145,8 +115,6 @@ def main() -> None:
         lambda: few(samples, args.head, 20),
         lambda: five_folds(samples, args.head),
     ]
-    if not args.no_marmanis:
-        jobs.append(lambda: marmanis(samples, raw_pixels(samples)))
     for job in jobs:
         for what, value in job():
             print(f"| {what} | {value} |", flush=True)
