@@ -24,8 +24,13 @@ if TYPE_CHECKING:
     from terrapatch.studies.explain import explain
     from terrapatch.studies.finetuning import finetune
     from terrapatch.studies.look import info
+    from terrapatch.studies.naming import name
+    from terrapatch.studies.result_folder import ClusterFolder
     from terrapatch.studies.settlements import cluster
+    from terrapatch.studies.similar import similar
     from terrapatch.studies.training import evaluate, train
+    from terrapatch.viewer import view
+    from terrapatch.studies.transferring import transfer
 
 __version__ = "0.1.0"
 
@@ -49,13 +54,19 @@ _HOMES = {
     "SceneModel": "terrapatch.learn.scene_model",
     "classify": "terrapatch.studies.classifying",
     "cluster": "terrapatch.studies.settlements",
+    "ClusterFolder": "terrapatch.studies.result_folder",
+    "name": "terrapatch.studies.naming",
+    "similar": "terrapatch.studies.similar",
     "evaluate": "terrapatch.studies.training",
     "train": "terrapatch.studies.training",
+    "transfer": "terrapatch.studies.transferring",
+    "view": "terrapatch.viewer",
     "demo": "terrapatch.studies.demo",
 }
 
 __all__ = [
     "ClassMap",
+    "ClusterFolder",
     "ClusterModel",
     "Clusters",
     "FeatureRaster",
@@ -77,7 +88,11 @@ __all__ = [
     "finetune",
     "fit_clusters",
     "info",
+    "name",
+    "similar",
     "train",
+    "transfer",
+    "view",
 ]
 
 

@@ -11,6 +11,7 @@ import typer
 
 from terrapatch.cli import (
     advise,
+    area,
     backbones,
     catalog,
     classify,
@@ -22,7 +23,13 @@ from terrapatch.cli import (
     export,
     finetune,
     info,
+    name,
+    similar,
+    smooth,
     train,
+    transfer,
+    view,
+    zones,
 )
 from terrapatch.cli.faults import one_line, our_fault, wants_debug
 
@@ -37,14 +44,21 @@ app.command("doctor")(doctor.doctor)
 app.command("info")(info.info)
 app.command("embed")(embed.embed)
 app.command("cluster")(cluster.cluster)
+app.command("name")(name.name)
+app.command("view")(view.view)
+app.command("similar")(similar.similar)
 app.command("advise")(advise.advise)
 app.command("train")(train.train)
 app.command("evaluate")(train.evaluate)
 app.command("finetune")(finetune.finetune)
 app.command("classify")(classify.classify)
+app.command("transfer")(transfer.transfer)
+app.command("smooth")(smooth.smooth)
+app.command("zones")(zones.zones)
 app.command("explain")(explain.explain)
 app.command("export")(export.export)
 app.command("demo")(demo.demo)
+app.add_typer(area.app, name="area")
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(catalog.app, name="catalog")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,7 +20,10 @@ _FITTING = "Fitting"
 def cluster(
     features: FeaturesArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
-    k: Annotated[int, typer.Option("-k", "--k", help="Number of clusters.")] = 12,
+    k: Annotated[
+        str,
+        typer.Option("-k", "--k", metavar="N|auto", help="Number of clusters, or auto."),
+    ] = "12",
     seed: Seed = 0,
     scaling: Annotated[
         str | None,
@@ -36,6 +39,12 @@ def cluster(
     n_init: Annotated[
         int, typer.Option("--n-init", help="Starts of k-means.", rich_help_panel=_FITTING)
     ] = 10,
+    consensus: Annotated[
+        bool,
+        typer.Option(
+            "--consensus", help="Combine the runs of several seeds.", rich_help_panel=_FITTING
+        ),
+    ] = False,
     model: Annotated[
         Path | None,
         typer.Option(help="Apply this model (or folder of clusters); -k and --seed do not count."),
@@ -43,15 +52,33 @@ def cluster(
     scene: Annotated[
         str | None, typer.Option(help="Scene to show under the clusters in the picture.")
     ] = None,
+    names_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of an earlier result whose names are taken over.",
+            show_default="the clusters that are replaced",
+        ),
+    ] = None,
     polygons: Annotated[
         bool, typer.Option("--polygons/--no-polygons", help="Write clusters as polygons too.")
     ] = True,
+    report: Annotated[
+        bool | None,
+        typer.Option(
+            "--report/--no-report",
+            help="Write report, contact sheet and exemplars, as terrapatch look does.",
+            show_default="where the scene is known",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Cluster the cells of a feature raster: maps for QGIS, a table, a model, a picture."""
+    """Cluster the cells of a feature raster: maps for QGIS, a table, a model, a picture.
+
+    Names given with terrapatch name are taken over to the clusters that lie in the same cells.
+    """
     with speaking(as_json, quiet, debug) as voice:
         from terrapatch.studies.settlements import cluster as run
 
@@ -59,13 +86,16 @@ def cluster(
         made = run(
             features,
             out,
-            k,
+            _number(k),
             seed=seed,
             scaling=scaling,
             n_init=n_init,
+            consensus=consensus,
             model=model,
             scene=scene,
+            names_from=names_from,
             polygons=polygons,
+            report=report,
             overwrite=overwrite,
             progress=voice.progress,
             **options,
@@ -73,12 +103,29 @@ def cluster(
         _report(voice, made)
 
 
+def _number(text: str) -> int | Literal["auto"]:
+    """Read the number of clusters."""
+    word = text.strip().lower()
+    if word == "auto":
+        return "auto"
+    try:
+        return int(word)
+    except ValueError:
+        from terrapatch.errors import ClusterError
+
+        raise ClusterError(
+            f"-k is {text!r}, which is no whole number; give one such as 12, or auto"
+        ) from None
+
+
 def _report(voice: Voice, made: ClusterResult) -> None:
     _show_table(voice, made)
     for note in made.notes:
         voice.message(f"note: {note}")
     voice.outputs(made.files)
-    voice.show(f"next: open {made.files[0]} in QGIS")
+    page = next((file for file in made.files if file.name == "report.html"), None)
+    seen = f"{page} in a browser and {made.files[0]}" if page else str(made.files[0])
+    voice.show(f"next: open {seen} in QGIS, then name clusters: terrapatch name --help")
     voice.result(
         {
             "folder": str(made.folder),

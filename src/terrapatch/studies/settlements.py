@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +11,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from terrapatch.errors import ClusterError, OutputError, writing
+from terrapatch.errors import ClusterError
 from terrapatch.features import FeatureRaster
-from terrapatch.ground import pixel_hectares
 from terrapatch.learn import ClusterModel, Clusters, fit_clusters
 from terrapatch.maps import ClassMap, ValueMap, preview
 from terrapatch.scene import Scene
+from terrapatch.studies._carrying import names_for
+from terrapatch.studies._cluster_table import ClusterRow, cluster_rows, table_csv
+from terrapatch.studies._embedded_scene import as_embedded, for_looking, scene_of
+from terrapatch.studies._named_map import NAMED_FILES, write_named
+from terrapatch.studies._names_backup import keep_names
+from terrapatch.studies._staging import publish, refuse_existing, staging
+from terrapatch.studies.looking import LOOK_FILES, look
+from terrapatch.studies.names import Names
+from terrapatch.studies.result_folder import NAMES, SOURCE, stated_scene, write_source
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,6 +36,10 @@ DEFAULT_K = 12
 FILES = (
     "model/head.safetensors",
     "model/model.json",
+    SOURCE,
+    NAMES,
+    *NAMED_FILES,
+    *LOOK_FILES,
     "preview.png",
     "clusters.csv",
     "distance.json",
@@ -48,27 +56,6 @@ FEW_FEATURES = 32
 
 
 @dataclass(frozen=True)
-class ClusterRow:
-    """One line of the table of clusters.
-
-    Attributes:
-        id: Cluster id, from 1.
-        name: Its name.
-        colour: Its colour, ``#rrggbb``.
-        cells: How many cells it has.
-        share: Its share of all non-empty cells, 0 to 1.
-        hectares: The area of its valid pixels, ``None`` without a CRS.
-    """
-
-    id: int
-    name: str
-    colour: str
-    cells: int
-    share: float
-    hectares: float | None
-
-
-@dataclass(frozen=True)
 class ClusterResult:
     """What ``cluster`` made.
 
@@ -81,6 +68,8 @@ class ClusterResult:
         value_map: The map of distances to the centres.
         model: The model, for other scenes.
         table: One row a cluster.
+        names: What a person has said of the clusters, taken over from an earlier result;
+            nobody's names in a fresh folder.
     """
 
     folder: Path
@@ -91,6 +80,7 @@ class ClusterResult:
     value_map: ValueMap
     model: ClusterModel
     table: tuple[ClusterRow, ...]
+    names: Names
 
 
 def default_scaling(features: FeatureRaster) -> str:
@@ -107,33 +97,47 @@ def default_scaling(features: FeatureRaster) -> str:
 def cluster(
     features: FeatureRaster | str | os.PathLike[str],
     out: str | os.PathLike[str],
-    k: int = DEFAULT_K,
+    k: int | Literal["auto"] = DEFAULT_K,
     *,
     seed: int = 0,
     scaling: str | None = None,
     algorithm: Literal["auto", "kmeans", "minibatch"] = "auto",
     n_init: int = 10,
+    consensus: bool = False,
     model: ClusterModel | str | os.PathLike[str] | None = None,
     scene: str | os.PathLike[str] | xr.DataArray | Scene | None = None,
+    names_from: str | os.PathLike[str] | None = None,
     polygons: bool = True,
+    report: bool | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> ClusterResult:
     """Cluster the cells of a feature raster and write maps, table, model and picture.
 
+    Names that a person gave (``terrapatch name``) outlive another run: they are taken over from
+    ``names_from``, else from the folder of ``model``, else from what ``overwrite`` replaces. A
+    note says what moved, and names that are replaced are kept in ``names.csv.bak``.
+
     Args:
         features: A feature raster, or the path of its store.
         out: Folder to write; the map appears in it last, when all else is there.
-        k: Number of clusters.
+        k: Number of clusters, or ``auto`` for the one that ``learn.choosing`` recommends.
         seed: Seed of everything random; the same seed gives the same bytes.
         scaling: How features are scaled first (see ``terrapatch.learn.scaling``);
             by default what measured best for features of their kind.
         algorithm: ``kmeans``, ``minibatch``, or ``auto`` by size.
         n_init: Starts of k-means.
+        consensus: Whether the runs of several seeds are combined (see ``learn.stability``).
         model: A model made earlier (or its folder, or the folder of its clusters)
             to apply as it is; ``k``, ``seed`` and ``scaling`` are then not used.
-        scene: The scene, if the picture is to show it under the clusters.
+        scene: The scene, if the picture is to show it under the clusters. Its place is noted in
+            ``source.json``; left out, it is looked for where it was
+            before, and beside the store.
+        names_from: Folder of an earlier result whose names are taken over to the clusters that
+            lie in the same cells.
         polygons: Whether to write clusters as polygons too.
+        report: Whether to write the report, contact sheet and exemplars of ``look`` too; by
+            default where the scene is known.
         overwrite: Whether older clusters in the folder are replaced; other files in it
             are left alone.
         progress: Called as ``progress(stage, done, in all)``.
@@ -148,27 +152,76 @@ def cluster(
     """
     raster = features if isinstance(features, FeatureRaster) else FeatureRaster.open(features)
     folder = Path(out)
-    _refuse_existing(folder, overwrite)
-    if model is None:
-        name = scaling or default_scaling(raster)
-        fitted = fit_clusters(
-            raster,
-            k,
-            seed=seed,
-            scaling=name,
-            algorithm=algorithm,
-            n_init=n_init,
-            progress=progress,
-        )
-    else:
-        fitted = model if isinstance(model, ClusterModel) else load_model(model)
+    refuse_existing(folder, overwrite, "cluster")
+    fitted, notes = _model(
+        raster,
+        k,
+        model,
+        seed=seed,
+        scaling=scaling,
+        algorithm=algorithm,
+        n_init=n_init,
+        consensus=consensus,
+        progress=progress,
+    )
     clusters = fitted.predict(raster, progress)
     provenance = _provenance(clusters, raster)
     class_map = clusters.to_class_map(provenance=provenance)
     value_map = clusters.to_value_map(provenance=provenance)
-    table = _table(class_map, raster)
-    result = ClusterResult(folder, (), (), clusters, class_map, value_map, fitted, table)
-    return _write(result, None if scene is None else _as_embedded(scene, raster), polygons)
+    names, told = names_for(folder, names_from, model, raster, class_map, progress)
+    result = ClusterResult(
+        folder,
+        (),
+        (*notes, *told),
+        clusters,
+        class_map,
+        value_map,
+        fitted,
+        cluster_rows(class_map, raster),
+        names,
+    )
+    result, known = _write(result, raster, scene, polygons)
+    if not (known if report is None else report):
+        return result
+    seen = look(folder, seed=seed, progress=progress)
+    noted = tuple(dict.fromkeys((*result.notes, *seen.notes)))
+    return replace(result, files=(*result.files, *seen.files), notes=noted)
+
+
+def _model(
+    raster: FeatureRaster,
+    k: int | Literal["auto"],
+    model: ClusterModel | str | os.PathLike[str] | None,
+    *,
+    seed: int,
+    scaling: str | None,
+    algorithm: Literal["auto", "kmeans", "minibatch"],
+    n_init: int,
+    consensus: bool,
+    progress: Progress | None,
+) -> tuple[ClusterModel, tuple[str, ...]]:
+    """Fit a model as asked, or take the one given."""
+    if model is not None:
+        if k == "auto" or consensus:
+            asked = "k auto" if k == "auto" else "consensus"
+            raise ClusterError(
+                f"a model is applied as it is, so {asked} has no meaning with it; leave one of "
+                "the two out"
+            )
+        return model if isinstance(model, ClusterModel) else load_model(model), ()
+    name = scaling or default_scaling(raster)
+    shared: dict[str, Any] = {"seed": seed, "scaling": name, "progress": progress}
+    notes: tuple[str, ...] = ()
+    if k == "auto":
+        from terrapatch.learn.choosing import choose_k
+
+        choice = choose_k(raster, **shared)
+        k, notes = int(choice.recommended), tuple(choice.words())
+    if consensus:
+        from terrapatch.learn.stability import consensus as combined
+
+        return combined(raster, k, **shared), notes
+    return fit_clusters(raster, k, algorithm=algorithm, n_init=n_init, **shared), notes
 
 
 def load_model(path: str | os.PathLike[str]) -> ClusterModel:
@@ -178,67 +231,33 @@ def load_model(path: str | os.PathLike[str]) -> ClusterModel:
     return ClusterModel.load(inner if (inner / "model.json").exists() else folder)
 
 
-def _as_embedded(
-    scene: str | os.PathLike[str] | xr.DataArray | Scene, raster: FeatureRaster
-) -> Scene:
-    """Open the scene with the bands and units it was embedded with, where these can be shown."""
-    recipe = raster.recipe.scene
-    if isinstance(scene, Scene) or len(recipe["bands"]) not in (1, 3):
-        return Scene.open(scene)
-    return Scene.open(scene, bands=recipe["bands"], units=recipe["units"]["text"])
-
-
 def _provenance(clusters: Clusters, raster: FeatureRaster) -> dict[str, Any]:
     taken = raster.recipe.scene.get("datetime")
     return {**clusters.provenance, **({"datetime": taken} if taken else {})}
 
 
-def _table(class_map: ClassMap, raster: FeatureRaster) -> tuple[ClusterRow, ...]:
-    counts = class_map.counts()
-    total = max(1, int(counts[1:].sum()))
-    areas = pixel_hectares(raster.geobox)
-    hectares: npt.NDArray[np.float64] = np.zeros(len(counts))
-    if areas is not None:
-        weights = raster.valid().astype(np.float64) * areas[:, None]
-        ids = class_map.values.ravel()
-        hectares = np.bincount(ids, weights.ravel(), len(counts)).astype(np.float64)
-    return tuple(
-        ClusterRow(
-            entry.id,
-            entry.name,
-            entry.colour,
-            int(counts[entry.id]),
-            int(counts[entry.id]) / total,
-            None if areas is None else float(hectares[entry.id]),
-        )
-        for entry in class_map.legend
-    )
-
-
-def _refuse_existing(folder: Path, overwrite: bool) -> None:
-    if folder.is_file():
-        raise OutputError(f"{folder} is a file; give the name of a folder to write")
-    if folder.exists() and any(folder.iterdir()) and not overwrite:
-        raise OutputError(
-            f"{folder} exists already and is not empty; pass --overwrite to replace the clusters "
-            "in it, or another name"
-        )
-
-
-def _write(result: ClusterResult, scene: Scene | None, polygons: bool) -> ClusterResult:
+def _write(
+    result: ClusterResult,
+    raster: FeatureRaster,
+    scene: str | os.PathLike[str] | xr.DataArray | Scene | None,
+    polygons: bool,
+) -> tuple[ClusterResult, bool]:
+    """Write all but the report; return the result, and whether the scene is known."""
     folder = result.folder
-    with writing(folder):
-        home = folder if folder.exists() else folder.parent
-        home.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=".clusters.", suffix=".part", dir=home))
-        try:
-            stage.chmod(0o755)
-            files, notes = _write_all(result, stage, scene, polygons)
-            _publish(stage, folder)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+    opened = (
+        scene if scene is None or isinstance(scene, Scene) else as_embedded(scene, raster.recipe)
+    )
+    place, told = scene_of(scene, opened, raster, stated_scene(folder))
+    with staging(folder) as stage:
+        files, notes = _write_all(result, stage, opened, polygons)
+        files.append(write_source(stage, raster.path, place, home=folder))
+        kept = keep_names(folder, result.names)
+        if folder.exists():
+            (folder / "model").mkdir(exist_ok=True)
+        publish(stage, folder, FILES)
     placed = tuple(folder / file.relative_to(stage) for file in files)
-    return replace(result, files=placed, notes=notes)
+    noted = (*result.notes, *kept, *told, *notes)
+    return replace(result, files=placed, notes=noted), place is not None
 
 
 def _write_all(
@@ -248,7 +267,7 @@ def _write_all(
     distance = result.value_map.save(stage / "distance.tif")
     files = [*saved.files, *distance.files]
     table = stage / "clusters.csv"
-    table.write_text(_csv(result.table), encoding="utf-8")
+    table.write_text(table_csv(result.table), encoding="utf-8")
     result.model.save(stage / "model")
     base = None if scene is None else thumbnail(scene)
     picture = preview(
@@ -257,31 +276,14 @@ def _write_all(
         base=base,
         base_geobox=None if scene is None else scene.geobox,
     )
-    files += [table, picture, stage / "model" / "model.json", stage / "model" / "head.safetensors"]
+    names = stage / NAMES
+    names.write_text(result.names.as_csv(), encoding="utf-8")
+    files += [table, names, picture]
+    files += [stage / "model" / "model.json", stage / "model" / "head.safetensors"]
+    if result.names.touched:
+        areas = {row.id: row.hectares for row in result.table}
+        files += write_named(stage, result.class_map, result.names, areas, polygons=polygons)[2]
     return files, tuple(dict.fromkeys((*saved.notes, *distance.notes)))
-
-
-def _csv(table: tuple[ClusterRow, ...]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "name", "colour", "cells", "share", "hectares"])
-    for row in table:
-        area = "" if row.hectares is None else f"{row.hectares:.4f}"
-        writer.writerow([row.id, row.name, row.colour, row.cells, f"{row.share:.6f}", area])
-    return text.getvalue()
-
-
-def _publish(stage: Path, folder: Path) -> None:
-    """Put finished files into place: first the older map goes, last the new one comes."""
-    if not folder.exists():
-        os.replace(stage, folder)
-        return
-    for name in reversed(FILES):
-        (folder / name).unlink(missing_ok=True)
-    (folder / "model").mkdir(exist_ok=True)
-    for name in FILES:
-        if (stage / name).exists():
-            os.replace(stage / name, folder / name)
 
 
 def thumbnail(scene: Scene, pixels: int = 1600) -> npt.NDArray[np.uint8]:
@@ -292,9 +294,7 @@ def thumbnail(scene: Scene, pixels: int = 1600) -> npt.NDArray[np.uint8]:
     """
     from terrapatch.reading import read_thinned
 
-    shown = scene if len(scene.bands) in (1, 3) else scene.for_channels(3)
-    if len(shown.bands) not in (1, 3):
-        raise ClusterError(f"{scene.name} cannot be shown; choose three bands of it")
+    shown = for_looking(scene)
     values, mask = read_thinned(shown, pixels)
     image = shown.require_units().to_eight_bit(values).astype(np.uint8)
     if mask is not None:

@@ -1,0 +1,4 @@
+import { LiveSource } from "./live.js";
+import { startPage } from "./page.js";
+
+startPage(new LiveSource());
