@@ -7,13 +7,21 @@ from pathlib import Path
 import pytest
 
 # What each prints where its work is done.
-PRINTED = {"classification": "there_classes.tif", "settlements": "clusters/clusters.tif"}
+PRINTED = {
+    "classification": "there_classes.tif",
+    "mumbai": "counted on the map: ",
+    "settlements": "clusters/clusters.tif",
+}
+# Those that need the real scenes.
+REAL = {"mumbai": ("mumbai", "mumbai_g1_1_rgb.tif")}
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_notebook_runs(path: Path, tmp_path: Path) -> None:
+def test_notebook_runs(path: Path, tmp_path: Path, data_dir, monkeypatch) -> None:
+    if path.stem in REAL:
+        monkeypatch.setenv("TERRAPATCH_DATA", str(data_dir(*REAL[path.stem]).parents[1]))
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
     notebook = nbformat.read(path, as_version=4)

@@ -19,18 +19,22 @@ if TYPE_CHECKING:
     from terrapatch.legend import Legend
     from terrapatch.maps import ClassMap, ValueMap
     from terrapatch.scene import Scene
+    from terrapatch.studies.area import estimate_area, sample_area
     from terrapatch.studies.classifying import classify
     from terrapatch.studies.demo import demo
     from terrapatch.studies.explain import explain
     from terrapatch.studies.finetuning import finetune
     from terrapatch.studies.look import info
+    from terrapatch.studies.looking import look
     from terrapatch.studies.naming import name
     from terrapatch.studies.result_folder import ClusterFolder
     from terrapatch.studies.settlements import cluster
     from terrapatch.studies.similar import similar
+    from terrapatch.studies.smoothing import smooth
     from terrapatch.studies.training import evaluate, train
-    from terrapatch.viewer import view
     from terrapatch.studies.transferring import transfer
+    from terrapatch.studies.zones import zones
+    from terrapatch.viewer import view
 
 __version__ = "0.1.0"
 
@@ -55,8 +59,13 @@ _HOMES = {
     "classify": "terrapatch.studies.classifying",
     "cluster": "terrapatch.studies.settlements",
     "ClusterFolder": "terrapatch.studies.result_folder",
+    "look": "terrapatch.studies.looking",
     "name": "terrapatch.studies.naming",
     "similar": "terrapatch.studies.similar",
+    "estimate_area": "terrapatch.studies.area",
+    "sample_area": "terrapatch.studies.area",
+    "smooth": "terrapatch.studies.smoothing",
+    "zones": "terrapatch.studies.zones",
     "evaluate": "terrapatch.studies.training",
     "train": "terrapatch.studies.training",
     "transfer": "terrapatch.studies.transferring",
@@ -82,17 +91,22 @@ __all__ = [
     "cluster",
     "demo",
     "embed",
+    "estimate_area",
     "evaluate",
     "explain",
     "export",
     "finetune",
     "fit_clusters",
     "info",
+    "look",
     "name",
+    "sample_area",
     "similar",
+    "smooth",
     "train",
     "transfer",
     "view",
+    "zones",
 ]
 
 

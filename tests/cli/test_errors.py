@@ -254,7 +254,7 @@ def test_wrong_use_names_the_way_to_help(cli) -> None:
         (("embed", "s.tif"), "see terrapatch embed --help"),
         (("embed", "s.tif", "--speed", "9"), "--speed"),
         (("clutser",), "cluster"),
-        (("cluster", "f.zarr", "-o", "c", "-k", "many"), "valid integer"),
+        (("cluster", "f.zarr", "-o", "c", "-k", "many"), "no whole number"),
     ):
         run = cli(*args)
         assert run.code == 2

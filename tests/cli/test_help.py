@@ -14,6 +14,7 @@ COMMANDS = (
     "info",
     "embed",
     "cluster",
+    "look",
     "name",
     "similar",
     "view",

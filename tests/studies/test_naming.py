@@ -37,7 +37,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("project")
     make_raster(home / "scene.tif", height=128, width=128, values=_fields)
     tp.embed(home / "scene.tif", home / "f.zarr", size=8, backbone="imagestats")
-    cluster(home / "f.zarr", home / "c", k=6, scene=home / "scene.tif")
+    cluster(home / "f.zarr", home / "c", k=6, scene=home / "scene.tif", report=False)
     return home
 
 

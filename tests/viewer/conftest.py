@@ -23,7 +23,7 @@ def clustered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("viewer")
     paint(home / "scene.tif", seed=3, size=(512, 768))
     embed(home / "scene.tif", home / "f.zarr", size=48, stride=32, backbone="imagestats")
-    cluster(home / "f.zarr", home / "out", 5, scene=home / "scene.tif")
+    cluster(home / "f.zarr", home / "out", 5, scene=home / "scene.tif", report=False)
     return home
 
 

@@ -23,6 +23,7 @@ from terrapatch.cli import (
     export,
     finetune,
     info,
+    look,
     name,
     similar,
     smooth,
@@ -44,6 +45,7 @@ app.command("doctor")(doctor.doctor)
 app.command("info")(info.info)
 app.command("embed")(embed.embed)
 app.command("cluster")(cluster.cluster)
+app.command("look")(look.look)
 app.command("name")(name.name)
 app.command("view")(view.view)
 app.command("similar")(similar.similar)

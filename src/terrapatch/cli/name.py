@@ -42,6 +42,10 @@ def name(
     polygons: Annotated[
         bool, typer.Option("--polygons/--no-polygons", help="Write the classes as polygons too.")
     ] = True,
+    report: Annotated[
+        bool,
+        typer.Option("--report/--no-report", help="Make an older report again with these names."),
+    ] = True,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -63,6 +67,8 @@ def name(
                 for id, into in _pairs(merge, "--merge", ":", "--merge 4:3").items()
             },
             polygons=polygons,
+            report=report,
+            progress=voice.progress,
         )
         _report(voice, made)
 

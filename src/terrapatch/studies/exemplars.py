@@ -93,7 +93,7 @@ def pool(ranked: Numbers, n: int, most: int = MOST_IN_POOL, seed: Sequence[int] 
     if len(inner) <= most:
         return inner
     drawn = np.random.default_rng(seed).choice(len(inner) - n, most - n, replace=False)
-    return inner[np.concatenate([np.arange(n), n + np.sort(drawn)])]
+    return np.asarray(inner[np.concatenate([np.arange(n), n + np.sort(drawn)])])
 
 
 def farthest_first(rows: Floats, n: int, typical: int = 1) -> list[int]:
@@ -251,7 +251,8 @@ def _degrees(
     crs = CRS.from_wkt(geobox.crs.to_wkt())
     if crs.geodetic_crs is None:
         return unknown, unknown
-    return Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)  # type: ignore[no-any-return]
+    lon, lat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
+    return lon, lat
 
 
 def _known(value: float) -> float | None:

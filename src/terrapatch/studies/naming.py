@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from terrapatch.errors import LegendError, OutputError, RecipeError
+from terrapatch.errors import LegendError, OutputError, RecipeError, StoreError
 from terrapatch.maps import ClassMap
 from terrapatch.studies._named_map import NAMED_FILES, NamedRow, unnamed_notes, write_named
 from terrapatch.studies._names_backup import keep_names
@@ -16,6 +16,11 @@ from terrapatch.studies._staging import publish, staging
 from terrapatch.studies.names import Name, Names
 from terrapatch.studies.names_file import read_names
 from terrapatch.studies.result_folder import NAMES, ClusterFolder
+
+Progress = Callable[[str, int, int], None]
+
+REPORT = "report.html"
+_OLDER = "still shows the names as they were; to renew it: terrapatch look"
 
 __all__ = ["Name", "NameResult", "NamedRow", "Names", "name", "read_names"]
 
@@ -49,7 +54,9 @@ def name(
     colour: Mapping[int, str] | None = None,
     merge: Mapping[int, int | None] | None = None,
     polygons: bool = True,
+    report: bool = True,
     overwrite: bool = True,
+    progress: Progress | None = None,
 ) -> NameResult:
     """Give the clusters of a folder their names, and write the named map.
 
@@ -64,7 +71,9 @@ def name(
         colour: New colour by cluster id.
         merge: The cluster that an id becomes part of; ``None`` undoes a merge.
         polygons: Whether to write polygons of the named map.
+        report: Whether a report that ``look`` made is made again with these names.
         overwrite: Whether an older named map gives way.
+        progress: Called as ``progress(stage, done, in all)`` while the report is made.
 
     Returns:
         What was made.
@@ -90,8 +99,21 @@ def name(
         os.replace(stage / NAMES, place / NAMES)
         publish(stage, place, NAMED_FILES)
     files = (*(place / file.relative_to(stage) for file in written), place / NAMES)
-    told = (*notes, *unnamed_notes(chosen), *more)
+    told = [*notes, *unnamed_notes(chosen), *more]
+    if (place / REPORT).exists():
+        told += _renewed(place, progress) if report else [f"{REPORT} {_OLDER} {place}"]
     return NameResult(place, files, tuple(dict.fromkeys(told)), chosen, named, table)
+
+
+def _renewed(place: Path, progress: Progress | None) -> list[str]:
+    """Make the report again; the names are kept also where it cannot be made."""
+    from terrapatch.studies.looking import look
+
+    try:
+        look(place, progress=progress)
+    except (RecipeError, StoreError) as fault:
+        return [f"{REPORT} {_OLDER} {place} ({fault})"]
+    return []
 
 
 def _chosen(result: ClusterFolder, names: Names | str | os.PathLike[str] | None) -> Names:

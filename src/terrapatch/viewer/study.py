@@ -233,7 +233,7 @@ class Study:
                     "was saved; note your changes, then reload the page"
                 )
             names = Names.from_rows(rows, self.folder.class_map.legend)
-            made = name(self.folder.path, names)
+            made = name(self.folder.path, names, report=False)
             return {
                 "files": [Path(file).name for file in made.files],
                 "notes": list(made.notes),
