@@ -30,6 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     paint(folder / "elsewhere.tif", seed=1, size=(600, 720))
     shutil.copy(folder / "scene_truth.tif", folder / "labels.tif")
     cut_photos(folder / "scene.tif", folder / "labels.tif", folder / "photos")
+    cut_photos(folder / "elsewhere.tif", folder / "elsewhere_truth.tif", folder / "other_photos")
     return folder
 
 
@@ -73,6 +74,16 @@ def test_the_shell_examples_work(place: Path) -> None:
         assert (place / made).exists()
     assert (place / "photos_report" / "report.html").exists()
     assert (place / "tuned" / "model.json").exists()
+    for made in (
+        "tuned_classes.tif",
+        "transfer_report/report.html",
+        "clusters/named.tif",
+        "clusters/contact_sheet.png",
+        "alike_sheet.png",
+        "calm.tif",
+        "points.gpkg",
+    ):
+        assert (place / made).exists()
 
 
 def test_the_python_example_works(place: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ if os.environ.get("REQUIRE_BROWSER") != "1":
     pytest.importorskip("starlette")
     pytest.importorskip("uvicorn")
 
+import terrapatch as tp
+from qgis_client import ask_qgis, require_qgis
 from terrapatch.maps import ClassMap
 from terrapatch.studies.result_folder import ClusterFolder
 from terrapatch.viewer import PageServer, save_static
@@ -380,3 +383,49 @@ def test_the_offline_file_holds_what_the_server_says(clustered: Path, tmp_path: 
     assert data["study"]["grid"]["shape"] == [16, 24]
     assert 'http-equiv="Content-Security-Policy" content="default-src \'none\'' in text
     assert made.size == made.path.stat().st_size
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.qgis
+def test_mumbai_from_the_page_to_a_classifier_and_to_qgis(
+    page: Any, data_dir: Callable[..., Path], tmp_path: Path, serving: Callable[..., PageServer]
+) -> None:
+    require_qgis()
+    scene = data_dir("mumbai", "mumbai_g1_1_rgb.tif")
+    features = tp.embed(scene, tmp_path / "g1.zarr", size="60m")
+    tp.cluster(features, tmp_path / "g1", k=12, scene=scene, report=False)
+    server = serving(tmp_path / "g1")
+    watch = opened(page, server.url)
+    pick(page, "Cluster 2")
+    page.wait_for_function(
+        "() => document.querySelectorAll('#cluster .patch img[src]').length === 12"
+    )
+    name_it(page, "Cluster 2", "Dense settlement")
+    name_it(page, "Cluster 8", "Water")
+    for name in ("Cluster 6", "Cluster 5"):
+        pick(page, name)
+        page.get_by_role("button", name="Merge into …").click()
+        page.locator("#merge-list button", has_text="Dense settlement").click()
+    page.get_by_role("button", name="Undo").click()
+    assert "Cluster 5" in lines(page)
+    assert "Cluster 6" not in lines(page)
+    saved(page)
+    assert watch.complaints == []
+    assert watch.foreign(server.port) == []
+
+    made = tp.ClassMap.open(tmp_path / "g1" / "named.tif")
+    raw = ClusterFolder.open(tmp_path / "g1").clusters_labels
+    dense = made.legend.names.index("Dense settlement") + 1
+    np.testing.assert_array_equal(made.values == dense, np.isin(raw, (2, 6)))
+    trained = tp.train(
+        tmp_path / "g1" / "samples.tif", tmp_path / "m", features=[features], folds=3, head="ridge"
+    )
+    assert set(trained.samples.classes) == {"Dense settlement", "Water"}
+    assert trained.model.legend.colours == tuple(
+        made.legend[made.legend.names.index(name) + 1].colour for name in trained.samples.classes
+    )
+    shutil.copytree(tmp_path / "g1", tmp_path / "copy")
+    (shown,) = ask_qgis([{"path": str(tmp_path / "copy" / "named.tif")}])
+    assert shown["classes"] == [[e.id, e.name, e.colour, 255] for e in made.legend]
+    assert shown["authid"] == "EPSG:32643"
