@@ -67,7 +67,7 @@ def test_every_kind(made: Path, name: str) -> None:
         assert "one every 4 px (2" in rows["patches"]
         assert "(asked for: 4m and 2m); 16 x 16 cells" in rows["patches"]
     if told.kind.startswith("c") or "distance" in name or told.kind == "STAC item":
-        assert rows["clusters"].startswith("k = 4, seed 3, k-means, best of 10 starts")
+        assert rows["clusters"].startswith("k = 4, seed 3, consensus of ")
         assert rows["scaling"].startswith("standardise")
 
 

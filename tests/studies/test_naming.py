@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 import terrapatch as tp
 from qgis_client import ask_qgis, require_qgis
 from rasters import make_raster
-from terrapatch.errors import LegendError, OutputError, RecipeError
+from terrapatch.errors import ClusterError, LegendError, OutputError, RecipeError
+from terrapatch.learn.choosing import choose_k
+from terrapatch.learn.stability import consensus
 from terrapatch.legend import Legend
 from terrapatch.studies.naming import Name, Names, name, read_names
 from terrapatch.studies.settlements import cluster
@@ -273,7 +275,7 @@ def _cells_of(folder: Path, what: str) -> NDArray[np.bool_]:
 
 
 def _again(home: Path, out: str = "c", **options: object) -> tuple[str, ...]:
-    options = {"k": 6, "polygons": False, **options}
+    options = {"k": 6, "polygons": False, "report": False, **options}
     return cluster(home / "f.zarr", home / out, **options).notes  # type: ignore[arg-type]
 
 
@@ -356,27 +358,33 @@ def test_names_that_cannot_be_taken_over_are_kept(home: Path) -> None:
 
 
 def test_k_is_chosen_and_the_choice_told(home: Path) -> None:
-    choosing = pytest.importorskip("terrapatch.learn.choosing")
-    result = cluster(home / "f.zarr", home / "d", "auto", polygons=False)
-    choice = choosing.choose_k(
-        tp.FeatureRaster.open(home / "f.zarr"), seed=0, scaling="standardise"
-    )
+    result = cluster(home / "f.zarr", home / "d", "auto", polygons=False, report=False)
+    choice = choose_k(tp.FeatureRaster.open(home / "f.zarr"), seed=0, scaling="standardise")
     assert result.clusters.n_clusters == choice.recommended
     assert set(choice.words()) <= set(result.notes)
 
 
-def test_seeds_are_combined_when_asked(home: Path) -> None:
-    stability = pytest.importorskip("terrapatch.learn.stability")
-    result = cluster(home / "f.zarr", home / "d", 6, consensus=True, polygons=False)
-    alone = stability.consensus(
-        tp.FeatureRaster.open(home / "f.zarr"), 6, seed=0, scaling="standardise"
-    )
+def test_seeds_are_combined(home: Path) -> None:
+    result = cluster(home / "f.zarr", home / "d", 6, polygons=False, report=False)
+    alone = consensus(tp.FeatureRaster.open(home / "f.zarr"), 6, seed=0, scaling="standardise")
     np.testing.assert_array_equal(result.model.centres, alone.centres)
 
 
-def test_a_model_is_applied_as_it_is(home: Path) -> None:
-    from terrapatch.errors import ClusterError
+def test_one_cluster_is_looked_into(home: Path) -> None:
+    whole = tp.ClusterFolder.open(home / "c").clusters_labels
+    made = cluster(
+        home / "f.zarr", home / "z", 2, within=home / "c", id=1, polygons=False, report=False
+    )
+    np.testing.assert_array_equal(made.clusters.labels > 0, whole == 1)
+    assert sum(row.cells for row in made.table) == (whole == 1).sum()
+    assert sum(row.share for row in made.table) == pytest.approx(1)
+    with pytest.raises(ClusterError, match="there is no cluster 9"):
+        cluster(home / "f.zarr", home / "y", 2, within=home / "c", id=9)
+    with pytest.raises(ClusterError, match="within and id belong together"):
+        cluster(home / "f.zarr", home / "y", 2, within=home / "c")
 
-    for options in ({"k": "auto"}, {"consensus": True}):
+
+def test_a_model_is_applied_as_it_is(home: Path) -> None:
+    for options in ({"k": "auto"}, {"within": home / "c", "id": 1}):
         with pytest.raises(ClusterError, match="a model is applied as it is"):
             _again(home, "d", model=home / "c", **options)

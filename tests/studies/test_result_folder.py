@@ -68,7 +68,14 @@ def test_scene_named_by_hand_is_noted(made: ClusterResult, tmp_path: Path) -> No
     away = tmp_path / "far"
     away.mkdir()
     shutil.move(tmp_path / "scene.tif", away / "image.tif")
-    cluster(tmp_path / "f.zarr", tmp_path / "d", k=4, scene=away / "image.tif", polygons=False, report=False)
+    cluster(
+        tmp_path / "f.zarr",
+        tmp_path / "d",
+        k=4,
+        scene=away / "image.tif",
+        polygons=False,
+        report=False,
+    )
     assert json.loads((tmp_path / "d" / "source.json").read_text())["scene"] == "../far/image.tif"
     assert ClusterFolder.open(tmp_path / "d").patch(3, 3).shape == (160, 160, 3)
     cluster(tmp_path / "f.zarr", tmp_path / "d", k=3, polygons=False, overwrite=True)
@@ -79,7 +86,9 @@ def test_another_picture_is_shown_but_not_taken_for_the_scene(
     made: ClusterResult, tmp_path: Path
 ) -> None:
     other = make_raster(tmp_path / "other.tif", height=60, width=70, seed=5)
-    result = cluster(tmp_path / "f.zarr", tmp_path / "d", k=4, scene=other, polygons=False, report=False)
+    result = cluster(
+        tmp_path / "f.zarr", tmp_path / "d", k=4, scene=other, polygons=False, report=False
+    )
     assert any("other.tif is not the scene" in note for note in result.notes)
     assert ClusterFolder.open(tmp_path / "d").scene() is None
 

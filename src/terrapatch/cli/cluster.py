@@ -34,21 +34,24 @@ def cluster(
         ),
     ] = None,
     algorithm: Annotated[
-        str, typer.Option(help="kmeans, minibatch, or auto by size.", rich_help_panel=_FITTING)
-    ] = "auto",
-    n_init: Annotated[
-        int, typer.Option("--n-init", help="Starts of k-means.", rich_help_panel=_FITTING)
-    ] = 10,
-    consensus: Annotated[
-        bool,
+        str,
         typer.Option(
-            "--consensus", help="Combine the runs of several seeds.", rich_help_panel=_FITTING
+            help="consensus of many runs; or one run: kmeans, minibatch, or auto by size.",
+            rich_help_panel=_FITTING,
         ),
-    ] = False,
+    ] = "consensus",
+    n_init: Annotated[
+        int, typer.Option("--n-init", help="Starts of that one run.", rich_help_panel=_FITTING)
+    ] = 10,
     model: Annotated[
         Path | None,
         typer.Option(help="Apply this model (or folder of clusters); -k and --seed do not count."),
     ] = None,
+    within: Annotated[
+        Path | None,
+        typer.Option(help="Folder of clusters, one of which (--id) is clustered again."),
+    ] = None,
+    id: Annotated[int | None, typer.Option("--id", help="The cluster to look into.")] = None,
     scene: Annotated[
         str | None, typer.Option(help="Scene to show under the clusters in the picture.")
     ] = None,
@@ -90,8 +93,9 @@ def cluster(
             seed=seed,
             scaling=scaling,
             n_init=n_init,
-            consensus=consensus,
             model=model,
+            within=within,
+            id=id,
             scene=scene,
             names_from=names_from,
             polygons=polygons,

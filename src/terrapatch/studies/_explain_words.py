@@ -114,6 +114,9 @@ def about_legend(legend: Plain) -> Rows:
 
 
 def _clusters(description: Plain) -> str:
+    if "runs" in description:
+        runs = description["runs"]
+        return f"k = {description['k']}, seed {description['seed']}, consensus of {runs} runs"
     how = {"kmeans": "k-means", "minibatch": "mini-batch k-means"}
     algorithm = how.get(description["algorithm"], str(description["algorithm"]))
     starts = description["n_init"]

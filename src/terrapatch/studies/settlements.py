@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ import numpy.typing as npt
 from terrapatch.errors import ClusterError
 from terrapatch.features import FeatureRaster
 from terrapatch.learn import ClusterModel, Clusters, fit_clusters
+from terrapatch.learn._features import Features
+from terrapatch.learn.subclusters import cells_of
 from terrapatch.maps import ClassMap, ValueMap, preview
 from terrapatch.scene import Scene
 from terrapatch.studies._carrying import names_for
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Progress = Callable[[str, int, int], None]
+Procedure = Literal["consensus", "auto", "kmeans", "minibatch"]
 
 DEFAULT_K = 12
 # Every file a folder of clusters can hold, the map last; nothing else in it is touched.
@@ -101,10 +104,11 @@ def cluster(
     *,
     seed: int = 0,
     scaling: str | None = None,
-    algorithm: Literal["auto", "kmeans", "minibatch"] = "auto",
+    algorithm: Procedure = "consensus",
     n_init: int = 10,
-    consensus: bool = False,
     model: ClusterModel | str | os.PathLike[str] | None = None,
+    within: str | os.PathLike[str] | None = None,
+    id: int | None = None,
     scene: str | os.PathLike[str] | xr.DataArray | Scene | None = None,
     names_from: str | os.PathLike[str] | None = None,
     polygons: bool = True,
@@ -125,11 +129,14 @@ def cluster(
         seed: Seed of everything random; the same seed gives the same bytes.
         scaling: How features are scaled first (see ``terrapatch.learn.scaling``);
             by default what measured best for features of their kind.
-        algorithm: ``kmeans``, ``minibatch``, or ``auto`` by size.
-        n_init: Starts of k-means.
-        consensus: Whether the runs of several seeds are combined (see ``learn.stability``).
+        algorithm: ``consensus`` of many runs of k-means (see ``learn.stability``), which other
+            seeds change little; or one run: ``kmeans``, ``minibatch``, or ``auto`` by size.
+        n_init: Starts of that one run.
         model: A model made earlier (or its folder, or the folder of its clusters)
             to apply as it is; ``k``, ``seed`` and ``scaling`` are then not used.
+        within: Folder of an earlier result, one cluster of which is looked into: only its cells
+            are clustered, by what tells them apart from each other.
+        id: That cluster.
         scene: The scene, if the picture is to show it under the clusters. Its place is noted in
             ``source.json``; left out, it is looked for where it was
             before, and beside the store.
@@ -153,18 +160,16 @@ def cluster(
     raster = features if isinstance(features, FeatureRaster) else FeatureRaster.open(features)
     folder = Path(out)
     refuse_existing(folder, overwrite, "cluster")
-    fitted, notes = _model(
-        raster,
-        k,
-        model,
-        seed=seed,
-        scaling=scaling,
-        algorithm=algorithm,
-        n_init=n_init,
-        consensus=consensus,
-        progress=progress,
-    )
-    clusters = fitted.predict(raster, progress)
+    if (within is None) != (id is None):
+        raise ClusterError("within and id belong together: a folder of clusters, and one of them")
+    if model is not None:
+        fitted, notes = _given(model, k, within), list[str]()
+        clusters = fitted.predict(raster, progress)
+    else:
+        cells = raster if within is None else cells_of(raster, load_model(within), id or 0)
+        shared = {"seed": seed, "scaling": scaling or default_scaling(raster)}
+        fitted, notes = _fitted(cells, k, algorithm, n_init, progress, shared)
+        clusters = fitted.predict(cells, progress)
     provenance = _provenance(clusters, raster)
     class_map = clusters.to_class_map(provenance=provenance)
     value_map = clusters.to_value_map(provenance=provenance)
@@ -188,40 +193,48 @@ def cluster(
     return replace(result, files=(*result.files, *seen.files), notes=noted)
 
 
-def _model(
-    raster: FeatureRaster,
+def _given(
+    model: ClusterModel | str | os.PathLike[str],
     k: int | Literal["auto"],
-    model: ClusterModel | str | os.PathLike[str] | None,
-    *,
-    seed: int,
-    scaling: str | None,
-    algorithm: Literal["auto", "kmeans", "minibatch"],
+    within: str | os.PathLike[str] | None,
+) -> ClusterModel:
+    """Return a model that is to be applied as it is."""
+    if k == "auto" or within is not None:
+        asked = "k auto" if k == "auto" else "within"
+        raise ClusterError(
+            f"a model is applied as it is, so {asked} has no meaning with it; leave one of the "
+            "two out"
+        )
+    return model if isinstance(model, ClusterModel) else load_model(model)
+
+
+def _fitted(
+    cells: Features,
+    k: int | Literal["auto"],
+    algorithm: Procedure,
     n_init: int,
-    consensus: bool,
     progress: Progress | None,
-) -> tuple[ClusterModel, tuple[str, ...]]:
-    """Fit a model as asked, or take the one given."""
-    if model is not None:
-        if k == "auto" or consensus:
-            asked = "k auto" if k == "auto" else "consensus"
-            raise ClusterError(
-                f"a model is applied as it is, so {asked} has no meaning with it; leave one of "
-                "the two out"
-            )
-        return model if isinstance(model, ClusterModel) else load_model(model), ()
-    name = scaling or default_scaling(raster)
-    shared: dict[str, Any] = {"seed": seed, "scaling": name, "progress": progress}
-    notes: tuple[str, ...] = ()
+    shared: dict[str, Any],
+) -> tuple[ClusterModel, list[str]]:
+    """Fit a model as asked; say how many clusters were chosen and why."""
+    if algorithm not in get_args(Procedure):
+        raise ClusterError(
+            f"there is no algorithm {algorithm!r}; choose {', '.join(get_args(Procedure))}"
+        )
+    notes: list[str] = []
     if k == "auto":
         from terrapatch.learn.choosing import choose_k
 
-        choice = choose_k(raster, **shared)
-        k, notes = int(choice.recommended), tuple(choice.words())
-    if consensus:
-        from terrapatch.learn.stability import consensus as combined
+        choice = choose_k(cells, progress=progress, **shared)
+        k, notes = int(choice.recommended), list(choice.words())
+    if algorithm != "consensus":
+        fitted = fit_clusters(
+            cells, k, algorithm=algorithm, n_init=n_init, progress=progress, **shared
+        )
+        return fitted, notes
+    from terrapatch.learn.stability import consensus
 
-        return combined(raster, k, **shared), notes
-    return fit_clusters(raster, k, algorithm=algorithm, n_init=n_init, **shared), notes
+    return consensus(cells, k, progress=progress, **shared), notes
 
 
 def load_model(path: str | os.PathLike[str]) -> ClusterModel:
