@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from terrapatch.legend import Legend
     from terrapatch.maps import ClassMap, ValueMap
     from terrapatch.scene import Scene
+    from terrapatch.studies.applying import apply
     from terrapatch.studies.area import estimate_area, sample_area
+    from terrapatch.studies.changing import change
     from terrapatch.studies.classifying import classify
     from terrapatch.studies.demo import demo
     from terrapatch.studies.explain import explain
@@ -56,6 +58,8 @@ _HOMES = {
     "Scene": "terrapatch.scene",
     "Samples": "terrapatch.learn.samples",
     "SceneModel": "terrapatch.learn.scene_model",
+    "apply": "terrapatch.studies.applying",
+    "change": "terrapatch.studies.changing",
     "classify": "terrapatch.studies.classifying",
     "cluster": "terrapatch.studies.settlements",
     "ClusterFolder": "terrapatch.studies.result_folder",
@@ -87,6 +91,8 @@ __all__ = [
     "TerrapatchError",
     "ValueMap",
     "__version__",
+    "apply",
+    "change",
     "classify",
     "cluster",
     "demo",

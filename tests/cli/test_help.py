@@ -18,6 +18,8 @@ COMMANDS = (
     "name",
     "similar",
     "view",
+    "apply",
+    "change",
     "advise",
     "train",
     "evaluate",

@@ -11,9 +11,11 @@ import typer
 
 from terrapatch.cli import (
     advise,
+    apply,
     area,
     backbones,
     catalog,
+    change,
     classify,
     cluster,
     demo,
@@ -47,6 +49,8 @@ app.command("embed")(embed.embed)
 app.command("cluster")(cluster.cluster)
 app.command("look")(look.look)
 app.command("name")(name.name)
+app.command("apply")(apply.apply)
+app.command("change")(change.change)
 app.command("view")(view.view)
 app.command("similar")(similar.similar)
 app.command("advise")(advise.advise)

@@ -210,9 +210,8 @@ def recommend(
        more clusters are the safer side.) The last number is a peak only if none is more stable.
     3. Without a peak, the largest number within one standard error of the most stable one.
 
-    Measured with seeds 0 to 5 and two scalings each (standardise-layer-l2 and
-    standardise-pca64-half): 14 to 35 for UC Merced, which has 21 classes, 8 to 12 (and 21
-    once) for a sample of RSSCN7 of seven classes.
+    Measured at several seeds with standardise-layer-l2 and standardise-pca64-half: 14 to 35 for
+    UC Merced, which has 21 classes; 8 to 14 (21 once) for a sample of RSSCN7 of seven classes.
 
     Args:
         ks: Numbers of clusters ``(m,)``, rising.

@@ -217,3 +217,16 @@ def add_style(path: Path, layer: str, qml: str, count: int) -> None:
         written = file.execute(f'SELECT count(*) FROM "{layer.replace(chr(34), chr(34) * 2)}"')
         if written.fetchone()[0] != count:
             raise OSError(f"{path.name} does not hold all polygons")
+    _reset_counter(path)
+
+
+def _reset_counter(path: Path) -> None:
+    """Forget how often a closed SQLite file was written to on the way; it is no part of the data.
+
+    The counter stands at byte 24 of the header and, for which state the header's other figures
+    hold, again at byte 92 (SQLite, "Database File Format", 1.3.7 and 1.3.17).
+    """
+    with path.open("r+b") as file:
+        for place in (24, 92):
+            file.seek(place)
+            file.write((1).to_bytes(4, "big"))

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from terrapatch.errors import LegendError, OutputError, RecipeError, StoreError
 from terrapatch.maps import ClassMap
-from terrapatch.studies._named_map import NAMED_FILES, NamedRow, unnamed_notes, write_named
+from terrapatch.studies._named_map import NAMED_FILES, NamedRow, unnamed_notes
 from terrapatch.studies._names_backup import keep_names
 from terrapatch.studies._staging import publish, staging
+from terrapatch.studies._unlike_class import write_named_again
 from terrapatch.studies.names import Name, Names
 from terrapatch.studies.names_file import read_names
 from terrapatch.studies.result_folder import NAMES, ClusterFolder
@@ -90,8 +91,8 @@ def name(
     chosen = _chosen(result, names).edited(rename, colour, merge)
     notes: list[str] = []
     with staging(place) as stage:
-        named, table, written, more = write_named(
-            stage, result.class_map, chosen, _hectares(place), polygons=polygons
+        named, table, written, more = write_named_again(
+            place, stage, result.class_map, chosen, _hectares(place), polygons=polygons
         )
         (stage / NAMES).write_text(chosen.as_csv(), encoding="utf-8")
         if isinstance(names, str | os.PathLike):

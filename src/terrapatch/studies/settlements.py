@@ -24,6 +24,7 @@ from terrapatch.studies._embedded_scene import as_embedded, for_looking, scene_o
 from terrapatch.studies._named_map import NAMED_FILES, write_named
 from terrapatch.studies._names_backup import keep_names
 from terrapatch.studies._staging import publish, refuse_existing, staging
+from terrapatch.studies._unlike_class import UNLIKE_FILES
 from terrapatch.studies.looking import LOOK_FILES, look
 from terrapatch.studies.names import Names
 from terrapatch.studies.result_folder import NAMES, SOURCE, stated_scene, write_source
@@ -43,6 +44,8 @@ FILES = (
     NAMES,
     *NAMED_FILES,
     *LOOK_FILES,
+    "apply.html",
+    *UNLIKE_FILES,
     "preview.png",
     "clusters.csv",
     "distance.json",
