@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from terrapatch.learn.accuracy import Accuracy, assess
     from terrapatch.learn.applicability import DissimilarityIndex
     from terrapatch.learn.blocked import BlockedFolds
+    from terrapatch.learn.choosing import choose_k
     from terrapatch.learn.clusters import ClusterModel, Clusters, fit_clusters
     from terrapatch.learn.conformal import ConformalSets
     from terrapatch.learn.duplicates import near_duplicates
@@ -33,9 +34,15 @@ if TYPE_CHECKING:
     from terrapatch.learn.scaling import make_scaling, scaling_names
     from terrapatch.learn.scene_model import SceneModel
     from terrapatch.learn.smoothing import majority_filter
+    from terrapatch.learn.stability import cluster_stability, consensus
+    from terrapatch.learn.subclusters import split
     from terrapatch.learn.vector_labels import CellLabels, label_cells, label_cells_by_raster
 
 _HOMES = {
+    "split": "subclusters",
+    "cluster_stability": "stability",
+    "consensus": "stability",
+    "choose_k": "choosing",
     "Accuracy": "accuracy",
     "BlockedFolds": "blocked",
     "CellLabels": "vector_labels",
@@ -83,6 +90,9 @@ __all__ = [
     "SceneModel",
     "adjusted_rand",
     "assess",
+    "choose_k",
+    "cluster_stability",
+    "consensus",
     "cross_validate",
     "find_images",
     "fit_clusters",
@@ -101,6 +111,7 @@ __all__ = [
     "near_duplicates",
     "normalised_mutual_information",
     "scaling_names",
+    "split",
     "train_scene_model",
     "truth_on_cells",
 ]

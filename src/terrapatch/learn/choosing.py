@@ -35,7 +35,7 @@ from terrapatch.learn._held_cells import (
     hold,
     kmeans,
 )
-from terrapatch.learn.clusters import _fit_scaling
+from terrapatch.learn.clusters import fit_scaling
 
 __all__ = ["DEFAULT_KS", "KChoice", "Why", "choose_k", "recommend"]
 
@@ -175,7 +175,7 @@ def choose_k(
     mask = occupied(features)
     _refuse_few(int(mask.sum()))
     with single_thread():
-        fitted = _fit_scaling(features, scaling, mask, memory_bytes, progress)
+        fitted = fit_scaling(features, scaling, mask, memory_bytes, progress)
         held = hold(features, fitted, seed=seed, memory_bytes=memory_bytes, progress=progress)
         tried = _numbers(ks, held.axes, share)
         curves = _curves(held.axes, tried, seed, repeats, share, progress)

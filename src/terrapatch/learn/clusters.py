@@ -62,12 +62,12 @@ def fit_clusters(
             features are not finite, or an argument is out of range.
     """
     mask = occupied(features)
-    _check_request(features, k, seed, algorithm, n_init, int(mask.sum()))
+    check_request(features, k, seed, algorithm, n_init, int(mask.sum()))
     with single_thread():
-        fitted = _fit_scaling(features, scaling, mask, memory_bytes, progress)
-        cells, spread = _distinct(features, fitted, mask, k, scaling, progress)
+        fitted = fit_scaling(features, scaling, mask, memory_bytes, progress)
+        cells, spread = distinct_scaled(features, fitted, mask, k, scaling, progress)
         chosen = _choose(algorithm, cells, memory_bytes)
-        centres, counts, inertia = _by_size(
+        centres, counts, inertia = ordered_by_size(
             cells, _centres(cells, k, seed, n_init, chosen, memory_bytes, spread)
         )
     return ClusterModel(
@@ -85,12 +85,12 @@ def fit_clusters(
             "seed": seed,
             "space": dict(features.recipe.space),
             "space_fingerprint": features.recipe.space_fingerprint,
-            "versions": _versions(),
+            "versions": library_versions(),
         },
     )
 
 
-def _check_request(
+def check_request(
     features: Features, k: int, seed: int, algorithm: str, n_init: int, cells: int
 ) -> None:
     if algorithm not in ("auto", "kmeans", "minibatch"):
@@ -115,7 +115,7 @@ def _check_request(
         )
 
 
-def _fit_scaling(
+def fit_scaling(
     features: Features, name: str, mask: Mask, memory_bytes: int, progress: Progress | None
 ) -> Scaling:
     scaling = make_scaling(name, features.groups)
@@ -131,7 +131,7 @@ def _fit_scaling(
     return scaling
 
 
-def _distinct(
+def distinct_scaled(
     features: Features,
     scaling: Scaling,
     mask: Mask,
@@ -178,7 +178,7 @@ def _centres(
     return streamed(cells, k, seed, n_init, memory_bytes, spread)
 
 
-def _by_size(cells: Cells, centres: Centres) -> tuple[Centres, list[int], float]:
+def ordered_by_size(cells: Cells, centres: Centres) -> tuple[Centres, list[int], float]:
     """Order the centres by the cells that are nearest to them, and count these.
 
     Cells equally near to two centres go to the first of them, so reordering may
@@ -200,7 +200,7 @@ def _by_size(cells: Cells, centres: Centres) -> tuple[Centres, list[int], float]
     return centres, [int(n) for n in counts], inertia
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that decide the numbers."""
     found = {}
     for name in ("numpy", "scikit-learn", "scipy", "terrapatch"):

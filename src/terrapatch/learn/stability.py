@@ -26,7 +26,13 @@ from terrapatch.learn._held_cells import (
     kmeans,
 )
 from terrapatch.learn._kmeans import Centres, nearest
-from terrapatch.learn.clusters import _by_size, _check_request, _distinct, _fit_scaling, _versions
+from terrapatch.learn.clusters import (
+    check_request,
+    distinct_scaled,
+    fit_scaling,
+    library_versions,
+    ordered_by_size,
+)
 from terrapatch.learn.model import ClusterModel
 
 __all__ = ["RUNS", "ClusterStability", "Verdict", "cluster_stability", "consensus"]
@@ -77,17 +83,17 @@ def consensus(
             features are not finite, or an argument is out of range.
     """
     mask = occupied(features)
-    _check_request(features, k, seed, "auto", 1, int(mask.sum()))
+    check_request(features, k, seed, "auto", 1, int(mask.sum()))
     if runs < 2:
         raise ClusterError(f"a consensus of {runs} runs is none; ask for 2 runs or more")
     with single_thread():
-        fitted = _fit_scaling(features, scaling, mask, memory_bytes, progress)
-        cells, _ = _distinct(features, fitted, mask, k, scaling, progress)
+        fitted = fit_scaling(features, scaling, mask, memory_bytes, progress)
+        cells, _ = distinct_scaled(features, fitted, mask, k, scaling, progress)
         held = hold(features, fitted, seed=seed, memory_bytes=memory_bytes, progress=progress)
         _refuse_more_than_held(k, held)
         groups = consensus_groups(held.axes, k, runs, seed, progress)
         centres = _occupied_centres(held.rows, groups, k)
-        centres, counts, inertia = _by_size(cells, centres)
+        centres, counts, inertia = ordered_by_size(cells, centres)
     return ClusterModel(
         centres=centres,
         scaling=fitted,
@@ -104,7 +110,7 @@ def consensus(
             "seed": seed,
             "space": dict(features.recipe.space),
             "space_fingerprint": features.recipe.space_fingerprint,
-            "versions": _versions(),
+            "versions": library_versions(),
         },
     )
 
