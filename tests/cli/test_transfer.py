@@ -78,3 +78,17 @@ def test_refusals_by_the_command_line_are_one_sentence(cli, two_places: Path) ->
     assert not Path("out").exists()
     with pytest.raises(RecipeError, match="whose backbone is imagestats, not rcf"):
         tp.transfer("away", "model", "out", class_map="map.csv", embedding={"backbone": "rcf"})
+
+
+def test_a_single_draw_has_no_deviation(cli, two_places: Path) -> None:
+    run = cli("transfer", "away", "--model", "model", "-o", "out", "--class-map", "map.csv",
+              "--few", "3", "--seeds", "1", "--folds", "3")  # fmt: skip
+    assert run.code == 0, run.err
+    assert "3 samples a class here" in run.out
+    assert "nan" not in run.out
+
+
+def test_a_model_of_images_needs_a_size_on_scenes(cli, two_places: Path) -> None:
+    run = cli("train", "home", "-o", "other", "--backbone", "imagestats", "--folds", "3",
+              "--no-baselines")  # fmt: skip
+    assert "next: terrapatch classify SCENE --size SIZE --model other -o map.tif" in run.out

@@ -88,3 +88,12 @@ def test_cut_bytes_are_damaged() -> None:
     data = dumped(fitted[-1])
     with pytest.raises(RecipeError, match="is damaged"):
         restored(data[: len(data) // 2], "x")
+
+
+def test_neighbours_are_no_more_than_the_least_inner_part_has() -> None:
+    some = blobs(n=6, k=3)
+    every = np.arange(len(some))
+    parts = [(every[::4], np.setdiff1d(every, every[::4])), (every[1:], every[:1])]
+    fitted, chosen = tune("knn", "none", some.groups, some.values, some.ids, folds=parts)
+    assert chosen["n_neighbors"] <= 5
+    assert fitted.predict(some.values).shape == some.ids.shape

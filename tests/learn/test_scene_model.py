@@ -11,6 +11,7 @@ import pytest
 from cells import FakeFeatures, FakeRecipe
 from samples_made import blobs
 from terrapatch.errors import OutputError, RecipeError, SamplesError
+from terrapatch.learn.calibration import apply_temperature, fit_temperature
 from terrapatch.learn.fitting import cross_validate, make_folds, train_scene_model
 from terrapatch.learn.scene_model import SceneModel
 
@@ -168,3 +169,28 @@ def test_the_size_of_a_patch_counts_only_where_it_is_known() -> None:
     model = train_scene_model(placed, "centroid")
     with pytest.raises(RecipeError, match="size: 60m, model was made with 256"):
         model.check(free)
+
+
+def test_scenes_that_allow_no_folds_are_refused() -> None:
+    scenes = np.repeat(np.arange(3), 2).astype(np.int32)
+    places = {"positions": np.zeros((6, 2)), "scenes": scenes, "reach": 1.0}
+    with pytest.raises(SamplesError, match="no class has 3 samples, so 3 folds of whole scenes"):
+        make_folds(blobs(n=2, k=3, **places), 3)
+    places["scenes"] = np.repeat(np.arange(2), 3).astype(np.int32)
+    with pytest.raises(SamplesError, match="one class is left to train on; label every class in"):
+        make_folds(blobs(n=3, k=2, **places), 2)
+
+
+def test_a_single_fold_is_calibrated_half_by_half() -> None:
+    some = blobs(n=20)
+    every = np.arange(len(some))
+    folds = [(every[every % 4 < 2], every[every % 4 >= 2])]
+    checked = cross_validate(some, "ridge", folds=folds)
+    first = np.arange(len(checked.ids)) % 2 == 0
+    raw = np.log(checked.raw)
+    for here in (first, ~first):
+        fitted = fit_temperature(raw[~here], checked.ids[~here])
+        np.testing.assert_allclose(
+            checked.probabilities[here], apply_temperature(raw[here], fitted), atol=1e-4
+        )
+    assert (checked.fold == 0).all()

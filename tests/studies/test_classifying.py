@@ -16,7 +16,13 @@ from by_hand import cut, whole
 from qgis_client import gdalinfo
 from rasters import make_raster
 from terrapatch.backbones import get_backbone
-from terrapatch.errors import BackboneError, OutputError, RecipeError, SceneNotFoundError
+from terrapatch.errors import (
+    BackboneError,
+    OutputError,
+    RecipeError,
+    SamplesError,
+    SceneNotFoundError,
+)
 from terrapatch.learn import SceneModel
 from terrapatch.learn.calibration import apply_temperature
 from terrapatch.learn.tuning import Tuned, tune
@@ -314,3 +320,74 @@ def test_how_far_cells_are_from_all_that_was_trained_on(
     assert np.nanmedian(near) < threshold < np.nanmin(far.values)
     item = json.loads((tmp_path / "map_dissimilarity.json").read_text())
     assert item["assets"]
+
+
+def test_features_of_other_units_or_pixels_are_not_used_again(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    scene, quiet = tmp_path / "scene.tif", {"companions": False, "polygons": False}
+    paint(scene, seed=5, size=(256, 320))
+    first = tp.classify(scene, trained[0], tmp_path / "map.tif", **quiet)
+    again = {"overwrite": True, **quiet}
+    same = tp.classify(
+        scene, trained[0], tmp_path / "map.tif", embedding={"bands": "1,2,3"}, **again
+    )
+    np.testing.assert_array_equal(same.class_map.values, first.class_map.values)
+    for options, word in (({"units": "0:100"}, "units"), ({"nodata": 7}, "nodata"),
+                          ({"bands": "3,2,1"}, "bands")):  # fmt: skip
+        with pytest.raises(OutputError, match=f"features of scene.tif from before its .*{word}"):
+            tp.classify(scene, trained[0], tmp_path / "map.tif", embedding=options, **again)
+    paint(scene, seed=6, size=(256, 320), overwrite=True)
+    with pytest.raises(OutputError, match=r"from before its pixels changed; delete that store"):
+        tp.classify(scene, trained[0], tmp_path / "map.tif", **again)
+
+
+def test_what_embedding_cannot_mend_is_refused_before_it(
+    trained: tuple[Path, Path], painted: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "maps" / "map.tif"
+    with pytest.raises(SamplesError, match="a square of 4 cells has no middle"):
+        tp.classify(painted, trained[0], out, smooth=4)
+    with pytest.raises(RecipeError, match=r"on patches of 12m and cannot be applied to .* 30m"):
+        tp.classify(painted, trained[0], out, size="30m")
+    assert not out.parent.exists()
+    out.parent.mkdir()
+    left = out.with_suffix(".qml")
+    left.touch()
+    with pytest.raises(OutputError, match=r"map\.qml exists already"):
+        tp.classify(painted, trained[0], out)
+    left = left.rename(out.with_name("scene.qml"))
+    with pytest.raises(OutputError, match=r"scene\.qml exist in .* already"):
+        tp.classify([painted], trained[0], out.parent)
+    assert list(out.parent.iterdir()) == [left]
+
+
+def test_companions_and_mosaics_do_not_outlive_their_maps(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    model, quiet = trained[0], {"polygons": False, "companions": False}
+    one, two = (paint(tmp_path / f"{n}.tif", seed=k, size=(256, 256)).rgb_path
+                for k, n in enumerate("ab"))  # fmt: skip
+    out = tmp_path / "maps"
+    tp.classify([one, two], model, out, polygons=False)
+    assert (out / "a_margin.qml").exists()
+    assert (out / "mosaic.vrt").exists()
+    (out / "b.tif").unlink()
+    elsewhere = paint(tmp_path / "far" / "b.tif", seed=1, size=(256, 256), crs="EPSG:32644")
+    made = tp.classify(
+        [one, elsewhere.rgb_path], model, out, store=tmp_path / "f", overwrite=True, **quiet
+    )
+    assert made.mosaic is None
+    kinds = ("_confidence", "_margin", "_set_size", "_dissimilarity")
+    assert not [p for p in out.iterdir() if any(kind in p.name for kind in kinds)]
+    assert not list(out.glob("mosaic.*"))
+
+
+def test_a_companion_is_not_written_over_the_scene(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    scene = paint(tmp_path / "map_margin.tif", seed=5, size=(256, 256)).rgb_path
+    before = scene.read_bytes()
+    with pytest.raises(OutputError, match=r"map_margin\.tif is the scene itself"):
+        tp.classify(scene, trained[0], tmp_path / "map.tif", overwrite=True)
+    assert scene.read_bytes() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 import rasterio
 
-from terrapatch.errors import OutputError, RecipeError, SamplesError
+from terrapatch.errors import BackboneError, OutputError, RecipeError, SamplesError
 from terrapatch.learn import SceneModel
+from terrapatch.learn.image_folder import find_images
 from terrapatch.learn.tuning import Tuned
 from terrapatch.studies.explain import explain
-from terrapatch.studies.finetuning import finetune
+from terrapatch.studies.finetuning import finetune, split
 
 HOW = {"backbone": "lenet5:random", "strategy": "all", "epochs": 15, "batch": 8, "augment": "none",
        "device": "cpu", "lr": 1e-2}  # fmt: skip
@@ -75,3 +77,23 @@ def test_few_images_are_refused(images: Path, tmp_path: Path) -> None:
         (images / "dark" / f"{i}.png").unlink()
     with pytest.raises(SamplesError, match="the smallest class has 4 images"):
         finetune(images, tmp_path / "out", **HOW)
+
+
+def test_what_would_fail_after_the_training_fails_before(images: Path, tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match="average 'd5' is not known"):
+        finetune(images, tmp_path / "out", average="d5", **HOW)
+    parts = split(find_images(images), 0)[0]
+    find_images(images).paths[parts["test"][0]].write_bytes(b"no picture")
+    with pytest.raises(SamplesError, match=r"the test image .*\.png cannot be read"):
+        finetune(images, tmp_path / "out", **HOW)
+    assert not (tmp_path / "out").exists()
+
+
+def test_class_names_may_hold_commas(images: Path, tmp_path: Path) -> None:
+    (images / "dark").rename(images / "dark, wet")
+    made = finetune(images, tmp_path / "out", **HOW | {"epochs": 1, "head_epochs": 1})
+    with (tmp_path / "out" / "test.csv").open(encoding="utf-8", newline="") as text:
+        rows = list(csv.DictReader(text))
+    assert len(rows) == made.accuracy.n
+    assert {row["predicted"] for row in rows} <= {"dark, wet", "bright"}
+    assert all(Path(row["path"]).exists() for row in rows)

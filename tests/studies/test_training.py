@@ -241,3 +241,33 @@ def test_averaging_over_turns_does_not_see_a_turn(images: Path) -> None:
     assert np.abs(plain[0] - plain[1]).max() > 1e-3
     np.testing.assert_allclose(mean[0].values, mean[1].values, atol=1e-5)
     assert mean[0].recipe.space["average"] == "d4"
+
+
+def test_two_dates_of_one_place_do_not_stand_on_both_sides(
+    ground: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    features, truth, scene = ground
+    tp.embed(scene, tmp_path / "later.zarr", size="12m", **STATS)
+    stores = [features, tmp_path / "later.zarr"]
+    made = tp.evaluate(truth, tmp_path / "out", features=stores, folds=2, head="centroid")
+    assert "folds of blocks of" in made.checked.protocol
+    assert any("2 scenes lie on 1 separate pieces of ground" in note for note in made.notes)
+    places = made.samples.positions[made.checked.places]
+    sides = {}
+    for (x, y), fold in zip(places, made.checked.fold, strict=True):
+        sides.setdefault((x, y), set()).add(fold)
+    assert len(sides) == len(places) / 2
+    assert all(len(folds) == 1 for folds in sides.values())
+
+
+def test_a_split_with_one_class_to_train_on_is_refused(images: Path, tmp_path: Path) -> None:
+    lines = [
+        f"{path},{path.parent.name},{'train' if path.parent.name == 'grey' else 'test'}"
+        for path in sorted(images.rglob("*.png"))
+    ]
+    (tmp_path / "split.csv").write_text("\n".join(["path,class,split", *lines]) + "\n")
+    with pytest.raises(
+        SamplesError, match="outside the part test there are samples of 'grey' only"
+    ):
+        tp.train(tmp_path / "split.csv", tmp_path / "model", embedding=STATS)
+    assert not (tmp_path / "model").exists()

@@ -261,3 +261,40 @@ def test_what_cannot_be_compared_is_refused(model: SceneModel, tmp_path: Path) -
     with pytest.raises(SamplesError, match="4 samples have a class with a counterpart"):
         tp.transfer(some, model, out, class_map=PAIRS)
     assert not out.exists()
+
+
+def test_few_labels_of_several_scenes(model: SceneModel, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    scenes = random.integers(0, 4, 120).astype(np.int32)
+    here = elsewhere(positions=random.uniform(0, 900, (120, 2)), scenes=scenes, reach=5.0)
+    made = tp.transfer(
+        here, model, tmp_path / "out", class_map=PAIRS, few=(1, 2, 5), seeds=2, folds=3
+    )
+    assert made.protocol == "3 folds of whole scenes"
+    assert [one.k for one in made.few] == [1, 2, 5]
+
+
+def test_a_head_that_needs_more_labels_is_told_apart_from_a_small_class(tmp_path: Path) -> None:
+    some = blobs(k=3)
+    knn = train_scene_model(some, "knn")
+    _, notes = measures.few_labels(blobs(k=3, seed=4), knn, (1, 5, 40), 1)
+    assert notes == [
+        "40 local labels a class could not be tried: the smallest class here has 30 samples, of "
+        "which some must be left to test",
+        "1 local labels a class could not be tried: the model's head knn needs 15 labels in all",
+    ]
+
+
+def test_a_class_without_samples_does_not_stand_in_the_way(
+    model: SceneModel, tmp_path: Path
+) -> None:
+    here = replace(elsewhere(), classes=("dry", "other", "wet", "none"))
+    pairs = PAIRS | {"e": "none"}
+    made = tp.transfer(here, model, tmp_path / "out", class_map=pairs, few=(5, 40), seeds=2)
+    assert [one.k for one in made.few] == [5]
+    assert any("the smallest class here has 30 samples" in note for note in made.notes)
+    with pytest.raises(SamplesError, match="all 60 samples are of the class 'wet'"):
+        tp.transfer(
+            here.take(here.ids == 3), model, tmp_path / "wet", class_map=PAIRS, few=(1,), seeds=1
+        )
+    assert not (tmp_path / "wet").exists()

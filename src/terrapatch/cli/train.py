@@ -241,5 +241,6 @@ def _report(voice: Voice, made: TrainResult) -> None:
         voice.message(f"note: {note}")
     voice.outputs(made.files)
     if made.model is not None:
-        voice.show(f"next: terrapatch classify SCENE --model {made.folder} -o map.tif")
+        size = " --size SIZE" if made.model.any_size else ""  # images have none on the ground
+        voice.show(f"next: terrapatch classify SCENE{size} --model {made.folder} -o map.tif")
     voice.result({"folder": str(made.folder), "notes": list(made.notes), **made.metrics})

@@ -135,9 +135,9 @@ def _report(voice: Voice, made: TransferResult) -> None:
         if found is not None:
             table.add_row(name, dict(found.summary())["overall"])
     for one in made.few:
-        table.add_row(
-            f"{one.k} samples a class here", f"{100 * one.mean:.1f} ± {100 * one.deviation:.1f}"
-        )
+        # A single draw has no deviation.
+        about = f" ± {100 * one.deviation:.1f}" if len(one.accuracies) > 1 else ""
+        table.add_row(f"{one.k} samples a class here", f"{100 * one.mean:.1f}{about}")
     voice.table(table)
     for sentence in metrics["advice"]:
         voice.show(sentence)

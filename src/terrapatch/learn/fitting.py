@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,8 @@ class CrossValidated:
     Attributes:
         ids: Truth ``(n,)``, of the samples that were tested.
         predicted: Class ids ``(n,)``.
-        probabilities: ``(n, classes)``, calibrated on the other folds.
+        probabilities: ``(n, classes)``, calibrated on the other folds (of a single fold each
+            half on the other).
         raw: The same before calibration.
         set_size: Classes in each conformal set ``(n,)``.
         covered: Whether the set holds the truth ``(n,)``.
@@ -107,7 +108,7 @@ def make_folds(samples: Samples, n: int, seed: int = 0) -> tuple[Folds, str]:
         Pairs of training and test indices, and the protocol in words.
 
     Raises:
-        SamplesError: If a class has fewer samples than there are folds.
+        SamplesError: If there are too few samples, or they lie so that no folds can be made.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -117,10 +118,25 @@ def make_folds(samples: Samples, n: int, seed: int = 0) -> tuple[Folds, str]:
         split = StratifiedKFold(n, shuffle=True, random_state=seed)
         return list(split.split(blank, samples.ids)), f"{n} stratified folds"
     if samples.scenes is not None and len(np.unique(samples.scenes)) >= n:
+        if n > samples.counts.max():
+            raise SamplesError(
+                f"no class has {n} samples, so {n} folds of whole scenes cannot be made; label "
+                "more of them, or ask for fewer folds"
+            )
         grouped = StratifiedGroupKFold(n, shuffle=True, random_state=seed)
-        pairs = list(grouped.split(blank, samples.ids, samples.scenes))
-        return pairs, f"{n} folds of whole scenes"
+        pairs = _usable(samples, grouped.split(blank, samples.ids, samples.scenes))
+        if len(pairs) < 2:
+            raise SamplesError(
+                "without the scenes of a fold one class is left to train on; label every class in "
+                "two scenes or more, or ask for more folds than there are scenes"
+            )
+        return pairs, f"{len(pairs)} folds of whole scenes"
     return _blocked(samples, n, seed)
+
+
+def _usable(samples: Samples, pairs: Iterable[tuple[Indices, Indices]]) -> Folds:
+    """Return the folds that test something, and learn two classes or more."""
+    return [(a, b) for a, b in pairs if len(b) and len(np.unique(samples.ids[a])) > 1]
 
 
 def _blocked(samples: Samples, n: int, seed: int) -> tuple[Folds, str]:
@@ -128,8 +144,7 @@ def _blocked(samples: Samples, n: int, seed: int) -> tuple[Folds, str]:
 
     side = BLOCK * samples.reach
     folds = BlockedFolds(n_splits=n, block=side, buffer=samples.reach, seed=seed)
-    pairs = list(folds.split(np.zeros(len(samples)), samples.ids, samples.spread()))
-    usable = [(a, b) for a, b in pairs if len(b) and len(np.unique(samples.ids[a])) > 1]
+    usable = _usable(samples, folds.split(np.zeros(len(samples)), samples.ids, samples.spread()))
     if len(usable) < 2:
         raise SamplesError(
             f"the samples lie too close together for {n} folds of blocks of {side:.6g} map units; "
@@ -153,7 +168,8 @@ def cross_validate(
     """Train on all folds but one and test on that one, in turn.
 
     Hyper-parameters are chosen inside each training part. Temperatures and conformal
-    thresholds of a fold come from the scores of the other folds.
+    thresholds of a fold come from the scores of the other folds; where there is one fold
+    only, those of every second sample come from the others.
 
     Args:
         samples: The samples.
@@ -232,13 +248,14 @@ def _judged(
     chosen: tuple[dict[str, Any], ...],
     alpha: float,
 ) -> CrossValidated:
-    """Calibrate every fold on the others."""
+    """Calibrate every fold on the others; a single one half by half, each on the other."""
     from terrapatch.learn.calibration import apply_temperature, fit_temperature
 
     calibrated = np.empty_like(given)
     size, covered = np.zeros(len(ids), np.int64), np.ones(len(ids), bool)
-    for fold in np.unique(number):
-        here = number == fold
+    parts = number if len(np.unique(number)) > 1 else np.arange(len(number)) % 2
+    for part in np.unique(parts):
+        here = parts == part
         others = ~here if (~here).any() else here
         calibrated[here] = apply_temperature(
             given[here], fit_temperature(given[others], ids[others])

@@ -248,7 +248,11 @@ def tune(
     if not any(len(values) > 1 for values in grid.values()):
         return pipeline.fit(rows, ids), {}
     if folds is None:
-        folds = StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=seed)
+        split = StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=seed)
+        folds = list(split.split(rows, ids))
+    if (name := "head__n_neighbors") in grid:  # no more neighbours than the least part has samples
+        most = min(len(train) for train, _ in folds)
+        grid[name] = [n for n in grid[name] if n <= most]
     search = GridSearchCV(pipeline, grid, cv=folds, error_score="raise").fit(rows, ids)
     chosen = {name.removeprefix("head__"): v for name, v in search.best_params_.items()}
     return search.best_estimator_, chosen

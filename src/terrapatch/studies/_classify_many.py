@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from terrapatch.errors import MapError, OutputError, SamplesError
 from terrapatch.features import FeatureRaster
 from terrapatch.features.layout import is_store
+from terrapatch.maps.bundle import BundleNames
 from terrapatch.maps.vrt import mosaic_files, write_mosaic
 from terrapatch.studies._classify_maps import (
     ClassifyResult,
@@ -173,9 +174,9 @@ def _refuse_taken(tasks: Sequence[Task], out: Path, overwrite: bool) -> None:
     """Refuse at the start what would be refused after hours, naming all of it."""
     if overwrite:
         return
-    wanted = [path for task in tasks for path in maps_of(task.path)]
-    wanted += mosaic_files(out / MOSAIC)
-    taken = [path.name for path in wanted if path.exists()]
+    wanted = [BundleNames(path).present() for task in tasks for path in maps_of(task.path)]
+    taken = [files[0].name for files in wanted if files]
+    taken += [path.name for path in mosaic_files(out / MOSAIC) if path.exists()]
     if taken:
         listed = ", ".join(taken[:MOST_NAMES])
         rest = f" and {len(taken) - MOST_NAMES} more" if len(taken) > MOST_NAMES else ""
@@ -204,11 +205,14 @@ def _mosaic(
     path: Path,
     overwrite: bool,
 ) -> tuple[tuple[Path, ...], list[str]]:
-    """Write the mosaic, or say why there is none."""
+    """Write the mosaic, or say why there is none; an older one does not outlive its maps."""
     grids = [(one.files[0], one.class_map.geobox) for one in made]
     try:
         return write_mosaic(path, grids, legend, counts, overwrite=overwrite), []
     except MapError as fault:
+        if overwrite:
+            for file in mosaic_files(path):
+                file.unlink(missing_ok=True)
         return (), [f"no mosaic was written: {fault}"]
 
 

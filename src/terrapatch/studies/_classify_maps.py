@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from terrapatch.errors import OutputError
+from terrapatch.errors import OutputError, writing
 from terrapatch.features import FeatureRaster
 from terrapatch.learn.scene_model import Classified
 from terrapatch.maps import ClassMap, ValueMap
+from terrapatch.maps.bundle import BundleNames
 
 if TYPE_CHECKING:
     from terrapatch.grid import Length
@@ -77,7 +78,7 @@ def refuse_taken(paths: tuple[Path, ...], overwrite: bool) -> None:
     Raises:
         OutputError: If there are, and they are not to give way.
     """
-    taken = [path for path in paths if path.exists()]
+    taken = [file for path in paths for file in BundleNames(path).present()]
     if taken and not overwrite:
         raise OutputError(
             f"{taken[0]} exists already; pass --overwrite to replace it, or another name"
@@ -85,14 +86,27 @@ def refuse_taken(paths: tuple[Path, ...], overwrite: bool) -> None:
 
 
 def refuse_itself(scene: Source, path: Path) -> None:
-    """Refuse to write a map over its own scene.
+    """Refuse to write a map, or one of its companions, over its own scene.
 
     Raises:
         OutputError: If that is asked for.
     """
-    itself = isinstance(scene, str | os.PathLike) and Path(scene).resolve() == path.resolve()
-    if itself:
-        raise OutputError(f"{path} is the scene itself; choose another name for the map")
+    if not isinstance(scene, str | os.PathLike):
+        return
+    for file in maps_of(path):
+        if Path(scene).resolve() == file.resolve():
+            raise OutputError(f"{file} is the scene itself; choose another name for the map")
+
+
+def check_side(side: int) -> None:
+    """Refuse a square to smooth by that has no middle, before anything is embedded.
+
+    Raises:
+        SamplesError: If it has none.
+    """
+    from terrapatch.learn.smoothing import majority_filter
+
+    majority_filter(np.zeros((1, 1), np.uint8), 0, side)
 
 
 def write_maps(raster: FeatureRaster, model: Classifier, path: Path, how: How) -> ClassifyResult:
@@ -110,6 +124,8 @@ def write_maps(raster: FeatureRaster, model: Classifier, path: Path, how: How) -
     class_map = ClassMap(labels, found.geobox, model.legend, provenance, title="Classes")
     saved = class_map.save(path, polygons=how.polygons, overwrite=how.overwrite)
     files, notes = [*saved.files], [*notes, *told, *saved.notes]
+    if how.overwrite:
+        _clear_companions(path)
     for name, values in _companions(found) if how.companions else ():
         value_map = ValueMap(values, found.geobox, COMPANIONS[name], "", provenance, title=name)
         more = value_map.save(path.with_name(f"{path.stem}_{name}.tif"), overwrite=how.overwrite)
@@ -167,6 +183,14 @@ def _beyond(found: Classified, threshold: float | None) -> list[str]:
 def _companions(found: Classified) -> list[tuple[str, np.ndarray[Any, Any]]]:
     given = [(name, getattr(found, name)) for name in COMPANIONS]
     return [(name, values) for name, values in given if values is not None]
+
+
+def _clear_companions(path: Path) -> None:
+    """Remove the companions of an older map, which would belie the new one."""
+    with writing(path):
+        for raster in maps_of(path)[1:]:
+            for file in BundleNames(raster).present() if raster.exists() else ():
+                file.unlink()
 
 
 def _provenance(found: Classified, raster: FeatureRaster, how: How) -> dict[str, Any]:

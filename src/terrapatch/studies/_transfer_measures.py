@@ -204,11 +204,17 @@ def few_labels(
         What each number reaches, and which numbers could not be tried and why.
     """
     head, scaling = head_of(model), model.description["scaling"]
-    notes, found, possible = [], [], [k for k in few if _room(samples, head, k)]
-    if left := [str(k) for k in few if k not in possible]:
+    notes, found, least = [], [], int(samples.counts[samples.counts > 0].min())
+    possible = [k for k in few if k < least and _fits(samples, head, k)]
+    if left := [str(k) for k in few if k >= least]:
         notes.append(
             f"{', '.join(left)} local labels a class could not be tried: the smallest class here "
-            f"has {int(samples.counts.min())} samples, of which some must be left to test"
+            f"has {least} samples, of which some must be left to test"
+        )
+    if left := [str(k) for k in few if k < least and k not in possible]:
+        notes.append(
+            f"{', '.join(left)} local labels a class could not be tried: the model's head "
+            f"{head} needs {_KNN_NEEDS} labels in all"
         )
     for done, k in enumerate(possible):
         accuracies, tested = [], []
@@ -228,10 +234,9 @@ def few_labels(
     return tuple(found), notes
 
 
-def _room(samples: Samples, head: Any, k: int) -> bool:
-    """Whether some samples of every class are left, and the head can be fitted."""
-    enough = head != "knn" or k * len(samples.classes) >= _KNN_NEEDS
-    return enough and int(samples.counts.min()) > k
+def _fits(samples: Samples, head: Any, k: int) -> bool:
+    """Whether the head can be fitted to k labels a class."""
+    return bool(head != "knn" or k * np.count_nonzero(samples.counts) >= _KNN_NEEDS)
 
 
 def drawn_labels(ids: Ids, k: int, seed: Sequence[int]) -> NDArray[np.intp]:

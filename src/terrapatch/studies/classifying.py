@@ -16,6 +16,7 @@ from terrapatch.learn.scene_model import SceneModel
 from terrapatch.studies._classify_maps import (
     ClassifyResult,
     How,
+    check_side,
     maps_of,
     refuse_itself,
     refuse_taken,
@@ -118,6 +119,8 @@ def classify(
     )
     if not 0.0 <= min_confidence <= 1.0:
         raise SamplesError(f"a confidence of {min_confidence} is none; give one from 0 to 1")
+    if smooth:
+        check_side(smooth)
     path, where = Path(out), None if store is None else Path(store)
     if isinstance(scene, list | tuple):
         from terrapatch.studies._classify_many import classify_many
@@ -185,9 +188,9 @@ def kept_features(scene: Source, model: Classifier, where: Path, how: How) -> Fe
         raster = FeatureRaster.open(scene)
     elif is_store(where):
         size = patch_size(model, how)
-        raster = _same_run(FeatureRaster.open(where), scene, size, how.stride, where)
+        raster = _same_run(FeatureRaster.open(where), scene, size, how, where)
     else:
-        patch_size(model, how)
+        _refuse_other_size(scene, model, how)
     if raster is not None:
         model.check(raster)
     return raster
@@ -209,6 +212,23 @@ def patch_size(model: Classifier, how: How) -> Length:
     )
 
 
+def _refuse_other_size(scene: Any, model: Classifier, how: How) -> None:
+    """Refuse patches that the model was not trained on, before they are embedded."""
+    from terrapatch.grid import PatchGrid
+    from terrapatch.scene import Scene
+
+    size = patch_size(model, how)
+    if not isinstance(model, SceneModel) or model.any_size or how.size is None:
+        return
+    own = str(model.description["space"]["size"])
+    asked = PatchGrid.over(Scene.open(scene).geobox, size, how.stride).size_text
+    if asked != own:
+        raise RecipeError(
+            f"the model was trained on patches of {own} and cannot be applied to patches of "
+            f"{asked}; leave out --size, or train a new model"
+        )
+
+
 def embedded(scene: Source, model: Classifier, where: Path, how: How) -> FeatureRaster:
     """Embed a scene by the model's recipe; an unfinished store is gone on with."""
     options = model.embedding_options() | dict(how.embedding)
@@ -218,7 +238,7 @@ def embedded(scene: Source, model: Classifier, where: Path, how: How) -> Feature
 
 
 def _same_run(
-    raster: FeatureRaster, scene: Any, size: Length, stride: Length | None, where: Path
+    raster: FeatureRaster, scene: Any, size: Length, how: How, where: Path
 ) -> FeatureRaster:
     """Use features that are there if they are the scene's, in the cells asked for."""
     from terrapatch.grid import PatchGrid
@@ -226,11 +246,30 @@ def _same_run(
 
     told = Scene.open(scene)
     kept = raster.recipe
-    grid = PatchGrid.over(told.geobox, size, stride, kept.grid["edge"]).as_dict()
+    grid = PatchGrid.over(told.geobox, size, how.stride, kept.grid["edge"]).as_dict()
     if kept.scene["name"] != told.name or kept.grid != grid:
         raise OutputError(
             f"{where} holds other features already ({kept.scene['name']}, patches of "
-            f"{kept.grid['size']} px every {kept.grid['stride']} px); name another place with "
+            f"{kept.grid['size']} every {kept.grid['stride']}); name another place with "
             "--store, or classify that store as it is"
         )
+    if changed := _read_otherwise(kept.scene, scene, how.embedding):
+        raise OutputError(
+            f"{where} holds features of {told.name} from before its {' and '.join(changed)} "
+            "changed; delete that store, or name another place with --store"
+        )
     return raster
+
+
+def _read_otherwise(kept: Mapping[str, Any], scene: Any, asked: Mapping[str, Any]) -> list[str]:
+    """Name what a scene would be read by now and was not read by when it was embedded."""
+    from terrapatch.scene import Scene
+
+    told = {name: asked.get(name) for name in ("units", "nodata")}
+    bands = asked.get("bands")
+    now = Scene.open(scene, bands=kept["bands"] if bands is None else bands, **told).as_dict()
+    words = {"signature": "pixels", "bands": "bands", "nodata": "nodata", "units": "units"}
+    same = [name for name in words if now[name] == kept.get(name, now[name])]
+    if now["units"] is None:  # left out, as the features are there already
+        same.append("units")
+    return [word for name, word in words.items() if name not in same]

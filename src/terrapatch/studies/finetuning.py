@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from collections.abc import Callable
@@ -92,8 +94,11 @@ def finetune(
         SamplesError: If the samples or settings cannot be trained with.
         OutputError: If the folder holds a model already or cannot be written.
     """
+    from terrapatch.backbones.turning import check_average
     from terrapatch.learn.tuning import tune
+    from terrapatch.learn.tuning.images import Images
 
+    check_average(average)
     folder = Path(out)
     if (folder / "model.json").exists() and not overwrite:
         raise OutputError(
@@ -106,6 +111,9 @@ def finetune(
         name: ([images.paths[i] for i in places], images.labels[places])
         for name, places in parts.items()
     }
+    tested = Images(given["test"][0], what="test")
+    for i in range(len(tested)):  # one that cannot be read is better known before the training
+        tested[i]
     tuned = tune(
         *given["train"],
         *given["val"],
@@ -197,17 +205,21 @@ def _write(
     with writing(folder):
         text = json.dumps(metrics, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         (folder / "metrics.json").write_text(text, encoding="utf-8")
-        lines = [
-            f"{path},{made.tuned.classes[id - 1]}" for path, id in zip(paths, called, strict=True)
-        ]
-        (folder / "test.csv").write_text(
-            "\n".join(["path,predicted", *lines]) + "\n", encoding="utf-8"
-        )
+        (folder / "test.csv").write_text(_table(made.tuned, paths, called), encoding="utf-8")
         _page(made).save(folder / "report.html", overwrite=True)
         made.tuned.save(folder, overwrite=overwrite)
     names = ("report.html", "history.csv", "test.csv", "metrics.json", "head.safetensors",
              "model.json")  # fmt: skip
     return replace(made, files=tuple(folder / n for n in names if (folder / n).exists()))
+
+
+def _table(tuned: Tuned, paths: list[Path], called: NDArray[np.int64]) -> str:
+    """Write what was said of every tested image."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "predicted"])
+    writer.writerows((path, tuned.classes[id - 1]) for path, id in zip(paths, called, strict=True))
+    return text.getvalue()
 
 
 def _page(made: FinetuneResult) -> Page:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+
+import numpy as np
 
 from terrapatch.errors import OutsideError, SamplesError
 from terrapatch.features.layout import is_store
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
+    from odc.geo.geobox import GeoBox
 
     from terrapatch.features import FeatureRaster
     from terrapatch.learn.image_folder import ImageList
@@ -136,7 +141,38 @@ def _of_cells(
                 missed.append(fault)
         if len(missed) == len(rasters):
             raise missed[0]
-    return from_cells([r for r, _ in kept], [found for _, found in kept], progress)
+    samples = from_cells([r for r, _ in kept], [found for _, found in kept], progress)
+    return _on_one_ground(samples, [raster for raster, _ in kept])
+
+
+def _on_one_ground(samples: Samples, rasters: Sequence[FeatureRaster]) -> Samples:
+    """Count scenes of one CRS that overlap as one, so that folds are kept apart in it too.
+
+    Two dates of one place would otherwise stand on both sides of a split.
+    """
+    boxes = list({str(raster.path): raster.geobox for raster in rasters}.values())
+    if samples.scenes is None or len(boxes) < 2:
+        return samples
+    ground = np.arange(len(boxes), dtype=np.int32)
+    for a, b in combinations(range(len(boxes)), 2):
+        if boxes[a].crs == boxes[b].crs and _overlap(boxes[a], boxes[b]):
+            ground[ground == ground[b]] = ground[a]
+    joined = len(boxes) - len(np.unique(ground))
+    if not joined:
+        return samples
+    note = (
+        f"{len(boxes)} scenes lie on {len(boxes) - joined} separate pieces of ground, since some "
+    )
+    note += "overlap; samples of one piece are kept apart in space, whichever scene they are of"
+    return replace(samples, scenes=ground[samples.scenes], notes=(*samples.notes, note))
+
+
+def _overlap(one: GeoBox, other: GeoBox) -> bool:
+    a, b = one.boundingbox, other.boundingbox
+    across = min(a.right, b.right) - max(a.left, b.left)
+    down = min(a.top, b.top) - max(a.bottom, b.bottom)
+    slack = 0.5 * abs(one.affine.a)
+    return bool(across > slack and down > slack)
 
 
 def _labels(

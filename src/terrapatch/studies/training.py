@@ -294,6 +294,12 @@ def _protocol(samples: Samples, folds: int) -> tuple[Any, str]:
     train = np.flatnonzero(parts != "test")
     if not len(train):
         raise SamplesError("all samples are in the part test, so there is none to train on")
+    held = np.unique(samples.ids[train])
+    if len(held) < 2:
+        raise SamplesError(
+            f"outside the part test there are samples of {samples.classes[held[0] - 1]!r} only; "
+            "put samples of two classes or more into the part train"
+        )
     return [(train, test)], f"a fixed split: {len(train):,} to train, {len(test):,} to test"
 
 

@@ -217,6 +217,7 @@ def transfer(
             f"{len(here)} samples have a class with a counterpart in the model; give at least "
             f"{LEAST}"
         )
+    here.require_learnable(0)
     found = _judged(folder, here, pairs, trained, folds, seed, progress)
     tried, more = measures.few_labels(here, trained, numbers, seeds, seed, progress)
     whole = replace(found, few=tried, notes=(*notes, *found.notes, *more))
