@@ -71,6 +71,16 @@ def test_how_features_are_cut_into_blocks_changes_nothing() -> None:
     assert not np.array_equal(moved, whole[0], equal_nan=True)
 
 
+def test_a_cell_that_is_given_twice_counts_twice() -> None:
+    features, truth = blobs()
+    cell, other = cells_of(truth, 2, 2)
+    every = features.make(slice(None), slice(None)).reshape(-1, features.n_features)
+    rows = every[[cell, cell, other]]
+    twice = fit_similarity(features, Examples([cell, cell, other]), method="cosine")
+    as_rows = fit_similarity(features, Examples(rows=rows), method="cosine")
+    np.testing.assert_allclose(twice.direction, as_rows.direction, atol=1e-9)
+
+
 def test_rows_from_elsewhere_are_examples_like_cells() -> None:
     features, truth = blobs()
     cells = cells_of(truth, 2, 2)

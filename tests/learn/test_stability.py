@@ -107,6 +107,14 @@ def test_one_cell_a_cluster():
     assert model.counts == [1] * 6
 
 
+def test_draws_of_one_cell_of_three_are_judged():
+    features = FakeFeatures.of(np.arange(12, dtype=np.float32).reshape(1, 3, 4) ** 2)
+    model = consensus(features, 2, runs=3, scaling="standardise")
+    assert consensus_groups(np.ones((1, 4), np.float32), 1, 3, 0).tolist() == [0]
+    # Of 60 draws some hold one of the cells thrice.
+    assert np.isfinite(cluster_stability(features, model, repeats=60).jaccard).all()
+
+
 def test_groups_that_lie_apart_are_stable_and_split_ones_doubtful():
     features, _ = blobs(16, 18, 8, k=4, seed=1)
     right = cluster_stability(features, fit_clusters(features, 4), repeats=8)

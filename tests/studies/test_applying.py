@@ -235,6 +235,16 @@ def test_the_same_call_gives_the_same_bytes_and_older_files_give_way(home: Path)
     assert _bytes(home / "o") == first
 
 
+def test_names_that_are_replaced_are_kept(home: Path) -> None:
+    apply(home / "c", home / "two.zarr", home / "o", polygons=False)
+    name(home / "o", rename={3: "Mine"}, polygons=False)
+    theirs = (home / "o" / "names.csv").read_text()
+    made = apply(home / "c", home / "two.zarr", home / "o", polygons=False, overwrite=True)
+    assert made.notes[0] == "the older names are kept in names.csv.bak"
+    assert (home / "o" / "names.csv.bak").read_text() == theirs
+    assert "Mine" not in (home / "o" / "names.csv").read_text()
+
+
 def test_what_cannot_be_applied_is_said_and_nothing_written(home: Path) -> None:
     with pytest.raises(OutputError, match="is the folder of the model itself"):
         apply(home / "c", home / "two.zarr", home / "c", overwrite=True)

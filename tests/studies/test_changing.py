@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,6 +191,17 @@ def test_a_moved_scene_is_a_window_of_the_scene(tmp_path: Path, nodata: object) 
 
 
 # --- pairs that do not fit ------------------------------------------------------------------
+
+
+def test_a_scene_in_an_archive_is_moved_too(tmp_path: Path) -> None:
+    path = make_raster(tmp_path / "scene.tif", height=60, width=50)
+    with zipfile.ZipFile(tmp_path / "scenes.zip", "w") as archive:
+        archive.write(path, "scene.tif")
+    packed = Scene.open(f"zip://{tmp_path / 'scenes.zip'}!scene.tif")
+    with SceneReader(moved_scene(packed, 7, 12, tmp_path)) as part, SceneReader(packed) as whole:
+        found, _ = part.read(slice(0, 53), slice(0, 38))
+        expected, _ = whole.read(slice(7, 60), slice(12, 50))
+    np.testing.assert_array_equal(found, expected)
 
 
 def _with(class_map: tp.ClassMap, crs: str | None = None, **moved: float) -> tp.ClassMap:

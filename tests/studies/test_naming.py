@@ -17,8 +17,10 @@ from qgis_client import ask_qgis, require_qgis
 from rasters import make_raster
 from terrapatch.errors import ClusterError, LegendError, OutputError, RecipeError
 from terrapatch.learn.choosing import choose_k
-from terrapatch.learn.stability import consensus
+from terrapatch.learn.stability import cluster_stability, consensus
 from terrapatch.legend import Legend
+from terrapatch.studies.applying import seen_by
+from terrapatch.studies.looking import look
 from terrapatch.studies.naming import Name, Names, name, read_names
 from terrapatch.studies.settlements import cluster
 
@@ -382,6 +384,37 @@ def test_one_cluster_is_looked_into(home: Path) -> None:
         cluster(home / "f.zarr", home / "y", 2, within=home / "c", id=9)
     with pytest.raises(ClusterError, match="within and id belong together"):
         cluster(home / "f.zarr", home / "y", 2, within=home / "c")
+
+
+def test_what_is_said_of_one_cluster_is_of_its_cells_alone(home: Path) -> None:
+    made = cluster(
+        home / "f.zarr", home / "z", 2, within=home / "c", id=1, polygons=False, report=False
+    )
+    assert not any("knows no other cells" in note for note in made.notes)
+    folder = tp.ClusterFolder.open(home / "z")
+    raster = folder.features()
+    inner = folder.cells(raster)
+    np.testing.assert_array_equal(inner.valid() > 0, made.clusters.labels > 0)
+    whole = tp.ClusterFolder.open(home / "c")
+    assert whole.cells(raster) is raster
+    # Stability and thresholds are measured on these cells, not on all of the scene.
+    seen = look(home / "z")
+    found = [detail.stability for detail in seen.table]
+    alone = cluster_stability(inner, folder.model, repeats=6)
+    assert found == pytest.approx(alone.jaccard.tolist())
+    assert seen_by(folder)[0].cells.sum() <= (made.clusters.labels > 0).sum()
+    # Names go to the cells of that cluster only.
+    name(home / "z", rename={1: "In it", 2: "Also"}, polygons=False)
+    again = cluster(home / "f.zarr", home / "e", 3, names_from=home / "z", report=False)
+    of_names = [again.names.shown(i) for i in np.unique(again.clusters.labels[inner.kept])]
+    others = set(np.unique(again.clusters.labels)) - {0} - set(again.clusters.labels[inner.kept])
+    assert {"In it", "Also"} & set(of_names)
+    assert all(again.names.shown(int(i)) == f"Cluster {i}" for i in others)
+    # And whoever applies the model to all cells is told.
+    applied = cluster(home / "f.zarr", home / "x", model=home / "z", report=False)
+    assert any("knows no other cells" in note for note in applied.notes)
+    with pytest.raises(OutputError, match="would be lost"):
+        cluster(home / "f.zarr", home / "c", 2, within=home / "c", id=1, overwrite=True)
 
 
 def test_a_model_is_applied_as_it_is(home: Path) -> None:

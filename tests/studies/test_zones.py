@@ -139,6 +139,7 @@ def test_the_same_call_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_columns_of_classes_are_all_different() -> None:
     legend = Legend.of(["Roof", "roof!", "zone", "Büro & Halle", "…"])
     assert class_columns(legend) == ["roof", "roof_2", "zone_3", "büro_halle", "class"]
+    assert class_columns(Legend.of(["Roof 3", "Roof", "roof"])) == ["roof_3", "roof", "roof_3_"]
 
 
 def wards(column: list[Any]) -> tuple[ClassMap, Any]:

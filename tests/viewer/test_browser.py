@@ -23,6 +23,7 @@ import terrapatch as tp
 from qgis_client import ask_qgis, require_qgis
 from terrapatch.maps import ClassMap
 from terrapatch.studies.result_folder import ClusterFolder
+from terrapatch.studies.settlements import cluster as run_cluster
 from terrapatch.viewer import PageServer, save_static
 
 pytestmark = pytest.mark.browser
@@ -173,6 +174,40 @@ def test_a_click_on_the_map_tells_of_the_cell_and_its_like(
     assert page.locator("#ramp").is_hidden()
     assert watch.complaints == []
     assert watch.foreign(server.port) == []
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_cells_beside_the_cluster_that_was_looked_into(
+    page: Any, study_dir: Path, serving: Callable[..., PageServer], offline: bool
+) -> None:
+    inner = study_dir.parent / "in"
+    run_cluster(study_dir.parent / "f.zarr", inner, 2, within=study_dir, id=1, report=False)
+    labels = ClusterFolder.open(inner).clusters_labels
+    made = save_static(inner, inner.parent / "in.html").path if offline else None
+    watch = opened(page, made.as_uri() if made else serving(inner).url)
+    box, seen = page.locator("#map").bounding_box(), set()
+    for across, down in ((x / 10, y / 10) for x in range(3, 8) for y in (4, 5, 6)):
+        page.mouse.move(box["x"] + box["width"] * across, box["y"] + box["height"] * down)
+        words = page.locator("#pointer").text_content()
+        row, col = (int(n) for n in re.search(r"row (\d+), column (\d+)", words).groups())
+        id = int(labels[row, col])
+        assert f"  ·  Cluster {id}  ·  " in words if id else words.endswith("in no cluster")
+        if id in seen:
+            continue
+        seen.add(id)
+        page.mouse.down()
+        page.mouse.up()
+        told = f"Row {row}, column {col}: in none of these" if not id else f"{row}, {col}"
+        page.wait_for_function(
+            "t => document.getElementById('cell').textContent.includes(t)", arg=told
+        )
+        last = id
+        if len(seen) > 1 and last == 0:
+            break
+    assert (last, len(seen) > 1) == (0, True)
+    page.keyboard.press("s")
+    assert "so nothing can be compared with it" in banner(page, "nothing can be compared")
+    assert [line for line in watch.complaints if "404" not in line] == []
 
 
 def test_names_are_given_by_keyboard_alone(

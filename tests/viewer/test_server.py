@@ -23,6 +23,7 @@ from terrapatch.errors import LegendError, RecipeError, StoreError
 from terrapatch.features import embed
 from terrapatch.maps import ClassMap
 from terrapatch.studies.result_folder import ClusterFolder
+from terrapatch.studies.settlements import cluster
 from terrapatch.viewer import PageServer
 from terrapatch.viewer.app import make_app
 from terrapatch.viewer.errors import ViewError
@@ -231,6 +232,28 @@ def test_a_cell_is_told_with_its_like(client: TestClient, study_dir: Path) -> No
     assert client.get(f"/api/cell/{empty[0]}/{empty[1]}").json()["nearest"] == []
     assert client.get(f"/api/similar/{empty[0]}/{empty[1]}").status_code == 404
     assert client.get("/api/cell/16/0").status_code == 404
+
+
+def test_cells_beside_the_cluster_that_was_looked_into(study_dir: Path, tmp_path: Path) -> None:
+    cluster(study_dir.parent / "f.zarr", tmp_path / "in", 2, within=study_dir, id=1, report=False)
+    whole = client_of(study_dir, **HELD).get("/api/study").json()
+    client = client_of(tmp_path / "in", **HELD)
+    labels = ClusterFolder.open(tmp_path / "in").clusters_labels
+    assert (whole["partial"], client.get("/api/study").json()["partial"]) == (False, True)
+    row, col = np.argwhere(labels == 1)[0]
+    scores = client.get(f"/api/similar/{row}/{col}").content
+    known = np.isfinite(np.frombuffer(scores, "<f4").reshape(labels.shape))
+    np.testing.assert_array_equal(known, labels > 0)
+    nearest = client.get(f"/api/cell/{row}/{col}").json()["nearest"]
+    assert nearest
+    assert all(other["cluster"] > 0 for other in nearest)
+    there = ClusterFolder.open(study_dir).clusters_labels
+    row, col = np.argwhere((labels == 0) & (there > 0))[0]
+    told = client.get(f"/api/cell/{row}/{col}").json()
+    assert (told["cluster"], told["nearest"]) == (0, [])
+    refused = client.get(f"/api/similar/{row}/{col}")
+    assert refused.status_code == 404
+    assert "in none of these clusters" in refused.json()["error"]
 
 
 def test_exemplars_begin_with_the_most_typical(client: TestClient, study_dir: Path) -> None:

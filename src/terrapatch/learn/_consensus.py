@@ -35,6 +35,8 @@ def consensus_groups(
         progress: Called as ``progress(stage, runs done, runs in all)``.
     """
     n = len(rows)
+    if n == 1:  # there is no pair to vote on
+        return np.zeros(1, np.int32)
     rng = np.random.default_rng([seed, 21])
     size = min(n, max(MOST_PAIRED, 2 * k))
     paired = np.sort(rng.choice(n, size, replace=False)) if size < n else np.arange(n)

@@ -248,17 +248,17 @@ def _gather(
     """Fit the scaling to all cells, unless it is fitted, and pick the rows of some on the way."""
     known = isinstance(scaling, Scaling)
     fitted = scaling if isinstance(scaling, Scaling) else _new_scaling(scaling, features)
-    order = np.argsort(cells, kind="stable")
-    rows = np.empty((len(cells), features.n_features))
+    once, places = np.unique(cells, return_inverse=True)  # a cell may be given twice
+    rows = np.empty((len(once), features.n_features))
     wanted = np.zeros_like(mask)
     wanted.flat[cells] = True
     for numbers, block in stream(features, wanted if known else mask, "reading", progress):
         if not known:
             fitted.partial_fit(block)
-        found = np.searchsorted(cells[order], numbers)
+        found = np.searchsorted(once, numbers)
         held = wanted.flat[numbers]
-        rows[order[found[held]]] = block[held]
-    return fitted, rows
+        rows[found[held]] = block[held]
+    return fitted, rows[places]
 
 
 def _new_scaling(name: str, features: Features) -> Scaling:

@@ -55,6 +55,9 @@ def carry_names(
     if not names.touched:
         return Names.of(legend), [f"no cluster in {old.path} has a name, so none was taken over"]
     before = old.model.predict(features, progress).labels
+    if old.recipe.fingerprint == features.recipe.fingerprint:
+        # A model made within one cluster names the cells of that cluster alone.
+        before = np.where(old.clusters_labels > 0, before, 0)
     if len(names) == len(legend) and np.array_equal(before, labels):
         return names, [f"the clusters are those of {old.path}, and so are their names"]
     found = match(before, labels, len(names), len(legend), groups=names.roots)

@@ -65,7 +65,8 @@ def _vrt(scene: Scene, source: str, down: int, across: int) -> bytes:
     rows, cols = scene.shape[0] - down, scene.shape[1] - across
     root = ET.Element("VRTDataset", rasterXSize=str(cols), rasterYSize=str(rows))
     with open_raster(source) as src:
-        name = source if "://" not in source else f"/vsicurl/{source}"
+        # A URL goes by GDAL's own name for it, such as /vsicurl/https://… or /vsizip/….
+        name = src.files[0] if "://" in source and src.files else source
         if src.crs is not None:
             ET.SubElement(root, "SRS").text = src.crs.to_wkt()
         window: GeoBox = scene.geobox[down:, across:]

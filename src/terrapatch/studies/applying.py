@@ -18,6 +18,7 @@ from terrapatch.learn.unlike import QUANTILE, Unlike, fit_unlike
 from terrapatch.maps import ClassMap, ValueMap
 from terrapatch.scene import Scene
 from terrapatch.studies._named_map import NAMED_FILES, NamedRow, unnamed_notes, write_named
+from terrapatch.studies._names_backup import keep_names
 from terrapatch.studies._staging import publish, refuse_existing, staging
 from terrapatch.studies._unlike_class import (
     UNLIKE,
@@ -147,10 +148,12 @@ def apply(
         )
         areas = {row.id: row.hectares for row in first.table}
         result = _write(result, made, raster, home, areas, polygons)
+        kept = keep_names(place, names)
         if place.exists():
             (place / "model").mkdir(exist_ok=True)
         files = publish(made, place, CLUSTER_FILES)
-    return replace(result, files=tuple(sorted(files, key=_named_first)))
+    noted = tuple(dict.fromkeys((*kept, *result.notes)))
+    return replace(result, files=tuple(sorted(files, key=_named_first)), notes=noted)
 
 
 def seen_by(
@@ -177,7 +180,7 @@ def seen_by(
         )
         return stored, (told,)
     try:
-        features = home.features()
+        features = home.cells(home.features())
     except (StoreError, RecipeError) as fault:
         made = Unlike.from_distance_map(home.clusters_labels, home.distance, home.model.k, quantile)
         return made, (

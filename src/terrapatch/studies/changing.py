@@ -22,6 +22,7 @@ from terrapatch.studies._noise_floor import noise_floor
 from terrapatch.studies._staging import publish, refuse_existing, staging
 from terrapatch.studies.applying import seen_by
 from terrapatch.studies.result_folder import ClusterFolder
+from terrapatch.studies.settlements import within_notes
 
 __all__ = ["ChangeResult", "change", "noise_floor"]
 
@@ -154,7 +155,7 @@ def _model(
         return None, None, []
     home = ClusterFolder.open(model)
     unlike, notes = seen_by(home, QUANTILE, progress=progress)
-    return home, unlike, list(notes)
+    return home, unlike, [*within_notes(home.model), *notes]
 
 
 def _noise(

@@ -279,7 +279,7 @@ def _stability(
     repeats = _SLOW_REPEATS if slow else _REPEATS
     try:
         found = cluster_stability(
-            raster, result.model, seed=seed, repeats=repeats, progress=progress
+            result.cells(raster), result.model, seed=seed, repeats=repeats, progress=progress
         )
     except ClusterError as fault:  # too few cells
         return None, (str(fault),)
@@ -293,4 +293,4 @@ def _choice(
     from terrapatch.learn.choosing import choose_k
 
     scaling = str(result.model.description["scaling"])
-    return choose_k(raster, seed=seed, scaling=scaling, progress=progress)
+    return choose_k(result.cells(raster), seed=seed, scaling=scaling, progress=progress)

@@ -19,6 +19,8 @@ from terrapatch.features import FeatureRaster
 from terrapatch.features.recipe import Recipe
 from terrapatch.grid import PatchGrid
 from terrapatch.learn import ClusterModel
+from terrapatch.learn._features import Features
+from terrapatch.learn.subclusters import OnlyCells
 from terrapatch.maps import ClassMap, ValueMap
 from terrapatch.scene import REMOTE, Scene
 from terrapatch.studies._embedded_scene import as_embedded, for_looking, is_embedded
@@ -152,6 +154,20 @@ class ClusterFolder:
                 f"({told}); cluster again with --overwrite"
             )
         return raster
+
+    def cells(self, raster: FeatureRaster) -> Features:
+        """Return the features of the cells that were clustered.
+
+        These are all that are not empty; or, where one cluster was looked into
+        (``cluster(within=...)``), its cells alone: the model knows no others.
+
+        Args:
+            raster: What ``features`` gave.
+        """
+        kept = self.clusters_labels > 0
+        if kept[raster.valid() > 0].all():
+            return raster
+        return OnlyCells(raster, kept)
 
     @property
     def scene_path(self) -> str | None:

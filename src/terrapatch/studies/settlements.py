@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from terrapatch.errors import ClusterError
+from terrapatch.errors import ClusterError, OutputError
 from terrapatch.features import FeatureRaster
 from terrapatch.learn import ClusterModel, Clusters, fit_clusters
 from terrapatch.learn._features import Features
@@ -158,20 +158,28 @@ def cluster(
     Raises:
         ClusterError: If the features cannot be clustered as asked.
         RecipeError: If the model was made with other features.
-        OutputError: If the folder exists or cannot be written.
+        OutputError: If the folder exists or cannot be written, or is that of ``within``.
     """
     raster = features if isinstance(features, FeatureRaster) else FeatureRaster.open(features)
     folder = Path(out)
     refuse_existing(folder, overwrite, "cluster")
     if (within is None) != (id is None):
         raise ClusterError("within and id belong together: a folder of clusters, and one of them")
+    if within is not None and Path(within).resolve() == folder.resolve():
+        raise OutputError(
+            f"{folder} is the folder of the cluster that is looked into, which would be lost; "
+            "choose another"
+        )
     if model is not None:
-        fitted, notes = _given(model, k, within), list[str]()
+        fitted = _given(model, k, within)
+        notes = within_notes(fitted)
         clusters = fitted.predict(raster, progress)
     else:
         cells = raster if within is None else cells_of(raster, load_model(within), id or 0)
         shared = {"seed": seed, "scaling": scaling or default_scaling(raster)}
         fitted, notes = _fitted(cells, k, algorithm, n_init, progress, shared)
+        if within is not None:
+            fitted = replace(fitted, description={**fitted.description, "within": id})
         clusters = fitted.predict(cells, progress)
     provenance = _provenance(clusters, raster)
     class_map = clusters.to_class_map(provenance=provenance)
@@ -238,6 +246,18 @@ def _fitted(
     from terrapatch.learn.stability import consensus
 
     return consensus(cells, k, progress=progress, **shared), notes
+
+
+def within_notes(model: ClusterModel) -> list[str]:
+    """Say what a model that was made within one cluster does not know."""
+    id = model.description.get("within")
+    if id is None:
+        return []
+    return [
+        f"the model was made within one cluster (cluster {id} of its scene) and knows no other "
+        "cells, but puts all cells of a scene into its clusters: only those of that kind of "
+        "ground mean anything"
+    ]
 
 
 def load_model(path: str | os.PathLike[str]) -> ClusterModel:

@@ -180,6 +180,8 @@ def class_columns(legend: Legend) -> list[str]:
     for entry in legend:
         plain = re.sub(r"\W+", "_", entry.name.casefold()).strip("_")[:40] or "class"
         key = plain if plain not in taken else f"{plain}_{entry.id}"
+        while key in taken:
+            key += "_"
         taken.add(key)
         found.append(key)
     return found

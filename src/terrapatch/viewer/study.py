@@ -135,7 +135,7 @@ class Study:
         found = place(scene_box(self.raster), (row + 0.5) * stride[0], (col + 0.5) * stride[1])
         valid = float(self.raster.valid()[row, col])
         told = {**self._brief(row, col), **found, "valid": round(valid, 4), "nearest": []}
-        if valid > 0:
+        if self.labels[row, col] > 0:
             told["nearest"] = self.nearest(row, col)
         return told
 
@@ -154,19 +154,22 @@ class Study:
         ]
 
     def scores(self, row: int, col: int) -> Floats:
-        """Return the cosine of every cell with one, row by row; NaN in empty cells.
+        """Return the cosine of every cell with one, row by row; NaN in cells of no cluster.
 
         Raises:
-            MissingError: If there is no such cell, or it is empty.
+            MissingError: If there is no such cell, or it is in no cluster.
             StaleError: If the files changed.
         """
         self._known(row, col)
         number = row * self.raster.shape[1] + col
-        if number not in self.space.numbers:
+        if self.labels[row, col] == 0:
+            why = "in none of these clusters" if self.raster.valid()[row, col] > 0 else "empty"
             raise MissingError(
-                f"the cell in row {row}, column {col} is empty, so nothing can be compared with it"
+                f"the cell in row {row}, column {col} is {why}, so nothing can be compared with it"
             )
-        return similarity(self.space, number)
+        scores = similarity(self.space, number)
+        scores[self.labels.ravel() == 0] = np.nan
+        return scores
 
     def cluster(self, id: int) -> dict[str, Any]:
         """Return exemplars of a cluster and how far its cells lie from its centre.

@@ -34,6 +34,7 @@ def summary(folder: ClusterFolder, raster: FeatureRaster) -> dict[str, Any]:
         "size": list(told["shape"]),
         "metres": None if ground is None else [ground.y, ground.x],
         "place": describe(box),
+        "partial": folder.cells(raster) is not raster,
         "grid": {"shape": list(raster.shape), "stride": list(stride), "patch": list(size)},
         "clusters": _clusters(folder, raster),
         "descriptor_bytes": raster.shape[0] * raster.shape[1] * raster.n_features * 2,

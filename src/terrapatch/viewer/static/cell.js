@@ -36,7 +36,9 @@ export class CellCard {
     }
     if (told.cluster === 0) {
       this.home.replaceChildren(make("p", { class: "hint" },
-        `Row ${told.row}, column ${told.col}: an empty cell, the scene has no data there.`));
+        `Row ${told.row}, column ${told.col}: ${this.page.grid.partial
+          ? "in none of these clusters; the scene has no data there, or it lies outside the cluster "
+            + "that was looked into." : "an empty cell, the scene has no data there."}`));
       return;
     }
     const image = make("img", { class: "large", width: 168, height: 168,

@@ -59,6 +59,10 @@ export class FrozenSource {
   }
 
   async similar(row, col) {
+    if (this.brief(row * this.data.study.grid.shape[1] + col).cluster === 0) {
+      throw new Error(`the cell in row ${row}, column ${col} is in no cluster, so nothing can be `
+        + "compared with it");
+    }
     return this.scores(row, col);
   }
 

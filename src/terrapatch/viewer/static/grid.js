@@ -8,6 +8,8 @@ export class Grid {
     this.patch = study.grid.patch;
     this.size = study.size;
     this.place = study.place;
+    // Whether the map holds one cluster that was looked into, and nothing of the others.
+    this.partial = Boolean(study.partial);
     const count = this.rows * this.cols;
     this.ids = new Uint16Array(bytes.slice(0, 2 * count));
     this.distances = new Float32Array(bytes.slice(2 * count, 6 * count));

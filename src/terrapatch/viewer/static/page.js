@@ -181,7 +181,7 @@ class Page {
     this.cellCard.load(this.cell);
     this.draw();
     at("legend").querySelector("li.chosen")?.scrollIntoView({ block: "nearest" });
-    say(id === 0 ? `Row ${cell.row}, column ${cell.col}: an empty cell`
+    say(id === 0 ? `Row ${cell.row}, column ${cell.col}: ${this.grid.partial ? "in none of these clusters" : "an empty cell"}`
       : `Row ${cell.row}, column ${cell.col}: ${this.book.shown(this.chosen)}`);
   }
 
@@ -271,7 +271,7 @@ class Page {
       const i = this.grid.number(cell.row, cell.col);
       const id = this.grid.ids[i];
       words.push(`row ${cell.row}, column ${cell.col}`);
-      words.push(id === 0 ? "empty" : this.book.shown(this.book.root(id)));
+      words.push(id === 0 ? (this.grid.partial ? "in no cluster" : "empty") : this.book.shown(this.book.root(id)));
       if (id !== 0) words.push(`distance ${number(this.grid.distances[i], 3)}`);
     }
     at("pointer").textContent = words.join("  ·  ");
