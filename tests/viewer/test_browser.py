@@ -265,6 +265,16 @@ def test_a_name_that_is_taken_offers_the_merge(
     assert ClusterFolder.open(study_dir).names[2].merge_into == 1
 
 
+def test_saving_says_that_the_report_is_older(
+    page: Any, study_dir: Path, serving: Callable[..., PageServer]
+) -> None:
+    (study_dir / "report.html").write_text("an older report")
+    opened(page, serving(study_dir).url)
+    name_it(page, "Cluster 2", "Water")
+    saved(page)
+    assert "still shows the names as they were" in str(page.locator("#toast").text_content())
+
+
 def test_another_colour_reaches_the_map_that_is_saved(
     page: Any, study_dir: Path, serving: Callable[..., PageServer]
 ) -> None:

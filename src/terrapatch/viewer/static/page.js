@@ -238,8 +238,10 @@ class Page {
       this.book.markSaved(rows);
       clear();
       const more = made.files.length - 2;
-      say(more > 0 ? `Saved: names.csv, named.tif and ${more} files that go with them.`
-        : `Saved: ${made.files.join(", ")}.`);
+      const older = (made.notes ?? []).filter((note) => note.startsWith("report.html"));
+      const saved = more > 0 ? `Saved: names.csv, named.tif and ${more} files that go with them.`
+        : `Saved: ${made.files.join(", ")}.`;
+      say([saved, ...older].join(" "));
       this.about();
     } catch (fault) {
       warn(`Not saved: ${fault.message}`, this.source.gone ? "gone" : "save");
