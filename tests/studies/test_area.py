@@ -104,7 +104,7 @@ def test_qgis_offers_the_classes_and_hides_the_map(made: ClassMap, tmp_path: Pat
 def test_a_perfect_map_has_its_own_areas(made: ClassMap, tmp_path: Path) -> None:
     sample_area(made, tmp_path / "p.gpkg", 150)
     found = estimate_area(labelled(tmp_path / "p.gpkg"), made)
-    assert found.estimate.overall == (1.0, 0.0)
+    assert found.estimate.overall == pytest.approx((1.0, 0.0))
     assert found.estimate.area == pytest.approx(found.estimate.mapped)
     assert found.estimate.mapped == pytest.approx(made.counts()[1:], rel=3e-3)  # 1 ha a cell
     assert "no point was wrong" in " ".join(found.notes)
