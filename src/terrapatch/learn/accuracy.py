@@ -264,7 +264,7 @@ def _overall(tables: Floats) -> Floats:
 def _average(tables: Floats) -> Floats:
     truth = tables.sum(axis=-1)
     recall = _ratio(np.diagonal(tables, axis1=-2, axis2=-1), truth)
-    return _ratio(np.nansum(recall, axis=-1), (truth > 0).sum(axis=-1))
+    return _ratio(np.nansum(recall, axis=-1), (truth > 0).sum(axis=-1, dtype=np.float64))
 
 
 def _kappa(tables: Floats) -> Floats:
