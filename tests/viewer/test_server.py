@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("starlette")
-pytest.importorskip("uvicorn")
-pytest.importorskip("httpx2")
+if os.environ.get("REQUIRE_BROWSER") != "1":
+    pytest.importorskip("starlette")
+    pytest.importorskip("uvicorn")
+    pytest.importorskip("httpx2")
 
 from starlette.testclient import TestClient
 
