@@ -66,6 +66,10 @@ class RecipeError(TerrapatchError, ValueError):
     """Features, a store or a model made by another recipe or version."""
 
 
+class FeatureError(TerrapatchError, ValueError):
+    """A pixel feature that does not exist, is not understood, or that a cube cannot give."""
+
+
 class StoreError(TerrapatchError, ValueError):
     """A feature store that is missing, unfinished or not ours."""
 
