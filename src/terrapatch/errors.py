@@ -38,6 +38,10 @@ class UnitsError(SceneError):
     """Values whose meaning has to be declared before they are scaled."""
 
 
+class CubeError(SceneError):
+    """A cube of many bands that cannot be read, or that does not say what is needed of it."""
+
+
 class CorruptBlockError(SceneError, OSError):
     """A block of a file that cannot be decoded."""
 

@@ -35,6 +35,7 @@ from terrapatch.cli import (
     zones,
 )
 from terrapatch.cli.faults import one_line, our_fault, wants_debug
+from terrapatch.cli.pixels import app as pixels
 
 app = typer.Typer(
     name="terrapatch",
@@ -65,6 +66,7 @@ app.command("explain")(explain.explain)
 app.command("export")(export.export)
 app.command("demo")(demo.demo)
 app.add_typer(area.app, name="area")
+app.add_typer(pixels.app, name="pixels")
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(catalog.app, name="catalog")
 

@@ -102,7 +102,10 @@ class FeatureRaster:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Name of every number, such as ``stage3.mean.17``."""
+        """Name of every number, such as ``stage3.mean.17``; features of pixels have their own."""
+        own = self.recipe.descriptor.get("names")
+        if own is not None:
+            return tuple(str(name) for name in own)
         pooling = self.recipe.descriptor["pooling"]
         return tuple(
             f"{layer}.{pool}.{i}"

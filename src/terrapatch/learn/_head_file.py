@@ -1,7 +1,8 @@
 """A fitted scikit-learn classifier as bytes that hold no code (skops), the same every time.
 
-skops names its parts by where they lay in memory and stamps them with the time; both are
-replaced here, so that the same classifier gives the same bytes.
+skops names its parts by where they lay in memory and stamps them with the time, and the nodes
+of a tree have gaps that hold whatever lay in memory; all are replaced here, so that the same
+classifier gives the same bytes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import io
 import re
 import zipfile
 from typing import Any
+
+import numpy as np
 
 from terrapatch.errors import RecipeError, SamplesError
 
@@ -87,12 +90,27 @@ def _plain(data: bytes) -> bytes:
     for match in _NAMED.finditer(schema):
         numbers.setdefault(match[1] or match[2], len(numbers) + 1)
     plain = _NAMED.sub(lambda m: m[0].replace(m[1] or m[2], str(numbers[m[1] or m[2]])), schema)
-    renamed = {_renumbered(name, numbers): part for name, part in parts.items()}
+    renamed = {_renumbered(name, numbers): _without_gaps(part) for name, part in parts.items()}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
         for name in sorted(renamed):
             new.writestr(_entry(name), renamed[name])
         new.writestr(_entry(_SCHEMA), plain)
+    return out.getvalue()
+
+
+def _without_gaps(part: bytes) -> bytes:
+    """Return an array file of records with zeros in the gaps between their fields."""
+    if not part.startswith(np.lib.format.MAGIC_PREFIX):
+        return part
+    array = np.load(io.BytesIO(part), allow_pickle=False)
+    if array.dtype.names is None:
+        return part
+    clean = np.zeros(array.shape, array.dtype)
+    for name in array.dtype.names:
+        clean[name] = array[name]
+    out = io.BytesIO()
+    np.save(out, clean, allow_pickle=False)
     return out.getvalue()
 
 

@@ -21,11 +21,13 @@ from terrapatch.errors import OutputError, RecipeError, writing
 
 CLUSTERS, SCENES = "terrapatch cluster model", "terrapatch scene classifier"
 TUNED = "terrapatch tuned network"
+PIXELS = "terrapatch pixel classifier"
 VERSION = 1
 _WRITERS = {
     CLUSTERS: ("a cluster model", "cluster"),
     SCENES: ("a scene classifier", "train"),
     TUNED: ("a tuned network", "finetune"),
+    PIXELS: ("a pixel classifier", "pixels train"),
 }
 MODEL, HEAD = "model.json", "head.safetensors"
 

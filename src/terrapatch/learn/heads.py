@@ -152,7 +152,12 @@ def find_head(head: str | Any) -> Head:
 
 
 def make_head(
-    head: str | Any, scaling: str, groups: Groups, seed: int = 0, maps: Maps | None = None
+    head: str | Any,
+    scaling: str,
+    groups: Groups,
+    seed: int = 0,
+    maps: Maps | None = None,
+    class_weight: str | None = None,
 ) -> Any:
     """Return an unfitted scikit-learn pipeline of a scaling and a classifier.
 
@@ -163,9 +168,10 @@ def make_head(
         seed: Seed of everything random in it.
         maps: Channels, rows and columns of each layer, for a head that learns from maps and
             was not told them yet (``terrapatch.learn.feature_maps``).
+        class_weight: ``balanced`` to let every class weigh the same.
 
     Raises:
-        SamplesError: If there is no head of this name.
+        SamplesError: If there is no head of this name, or it cannot weigh classes.
         ClusterError: If there is no scaling of this name.
     """
     from sklearn.pipeline import Pipeline
@@ -174,7 +180,22 @@ def make_head(
     classifier = found.make(seed)
     if found.spatial and classifier.maps is None:
         classifier.set_params(maps=maps)
+    if class_weight is not None:
+        _weigh(classifier, found.name, class_weight)
     return Pipeline([("scaling", make_scaling(scaling, groups)), ("head", classifier)])
+
+
+def _weigh(classifier: Any, name: str, class_weight: str) -> None:
+    if "class_weight" not in classifier.get_params():
+        raise SamplesError(
+            f"the head {name} cannot weigh its classes; leave that out, or choose one of "
+            f"{', '.join(n for n, h in HEADS.items() if _weighs(h))}"
+        )
+    classifier.set_params(class_weight=class_weight)
+
+
+def _weighs(head: Head) -> bool:
+    return "class_weight" in head.make(0).get_params()
 
 
 def scores(fitted: Any, rows: Any) -> Floats:
@@ -220,6 +241,7 @@ def tune(
     seed: int = 0,
     folds: Any = None,
     maps: Maps | None = None,
+    class_weight: str | None = None,
 ) -> tuple[Any, dict[str, Any]]:
     """Choose the hyper-parameters of a head by cross-validation and fit it to all rows.
 
@@ -233,6 +255,7 @@ def tune(
         folds: Pairs of training and test indices to choose by; 3 stratified folds if
             ``None``.
         maps: Shapes of the layers' maps, see ``make_head``.
+        class_weight: ``balanced`` to let every class weigh the same.
 
     Returns:
         The fitted pipeline, and what was chosen (empty if there was no choice: nothing to
@@ -240,7 +263,7 @@ def tune(
     """
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
-    pipeline = make_head(head, scaling, groups, seed, maps)
+    pipeline = make_head(head, scaling, groups, seed, maps, class_weight)
     grid = {f"head__{name}": list(values) for name, values in find_head(head).grid.items()}
     least = int(np.unique(ids, return_counts=True)[1].min())
     if folds is None and least < INNER_FOLDS:

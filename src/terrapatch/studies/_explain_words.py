@@ -23,6 +23,8 @@ def about_features(recipe: Plain, n_features: int | None = None) -> Rows:
         recipe: A ``Recipe`` as plain data.
         n_features: Length of a descriptor, where it is known.
     """
+    if recipe["execution"]["mode"] == "pixels":
+        return _about_pixels(recipe, n_features)
     return [
         ("scene", _scene(recipe["scene"])),
         ("bands", _bands(recipe["scene"])),
@@ -34,6 +36,40 @@ def about_features(recipe: Plain, n_features: int | None = None) -> Rows:
         ("computed", _execution(recipe["execution"])),
         ("versions", _versions(recipe["versions"])),
     ]
+
+
+def _about_pixels(recipe: Plain, n_features: int | None) -> Rows:
+    """Put the recipe of features at one cell a pixel into words."""
+    scene, described = recipe["scene"], recipe["descriptor"]
+    count = "" if n_features is None else f": {n_features:,} numbers a pixel"
+    return [
+        ("scene", _scene(scene)),
+        ("bands", f"{len(scene['bands'])}: {_wavelengths(scene)}"),
+        ("nodata", _nodata(scene)),
+        ("cells", "one a pixel, the scene mirrored beyond its edge"),
+        ("features", f"{'; '.join(described['layers'])}{count}"),
+        ("named", _names(described["names"])),
+        ("window", _window(described["window"])),
+        ("fitted", f"what was learned has the hash {recipe['backbone']['weights'][:12]}…"),
+        ("computed", _execution(recipe["execution"])),
+        ("versions", _versions(recipe["versions"])),
+    ]
+
+
+def _window(side: int | None) -> str:
+    """Say which pixels decide the numbers of one."""
+    if side is None:
+        return "the whole scene can decide a pixel's numbers"
+    alone = "a pixel's numbers are its own"
+    return alone if side == 1 else f"the {side} x {side} pixels around it decide a pixel's numbers"
+
+
+def _wavelengths(scene: Plain) -> str:
+    """Say where the bands of a cube lie, or what they are called."""
+    waves = scene.get("wavelengths") or [None]
+    if None in waves:
+        return _names(scene["band_names"])
+    return f"{min(waves):.5g} to {max(waves):.5g} nm"
 
 
 def about_model(description: Plain) -> Rows:
@@ -253,6 +289,11 @@ def _descriptor(descriptor: Plain, n_features: int | None) -> str:
 
 def _execution(execution: Plain) -> str:
     side = execution["block"]
+    if execution["mode"] == "pixels":
+        return (
+            f"in {execution['precision']}, blocks of {side} x {side} pixels, "
+            f"stored as {execution['dtype']}"
+        )
     if execution["mode"] == "dense":
         together = "tiles of {} x {} cells".format(*(n * side for n in execution["tile"]))
     else:

@@ -1,0 +1,1 @@
+"""``terrapatch pixels``: every pixel a class, from many bands and few labels."""

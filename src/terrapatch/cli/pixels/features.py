@@ -1,0 +1,222 @@
+"""``terrapatch pixels features``: numbers of every pixel, stored as a feature raster."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from terrapatch.cli import words
+from terrapatch.cli.options import READING, Debug, Json, Nodata, Overwrite, Quiet
+from terrapatch.cli.voice import Voice, speaking
+
+if TYPE_CHECKING:
+    from terrapatch.cubes import Cube
+    from terrapatch.features import FeatureRaster
+
+
+def _reading(name: str, text: str) -> Any:
+    return typer.Option(name, help=text, rich_help_panel=READING)
+
+
+def features(
+    cube: Annotated[
+        str | None,
+        typer.Argument(metavar="CUBE", help="GeoTIFF, ENVI, NetCDF, HDF5, .mat, .npz …"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Zarr store to write, e.g. features.zarr.")
+    ] = None,
+    feature: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--feature", "-f", help="Such as pca:components=10; again for more. See --list."
+        ),
+    ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Show the features there are, with their defaults.")
+    ] = False,
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="Stored type: float32 or float16.")
+    ] = "float32",
+    bands: Annotated[str | None, _reading("--bands", "Bands to take; all if left out.")] = None,
+    drop: Annotated[str, _reading("--drop", "Bands to leave out: 1-5,130-135,900-970nm.")] = "",
+    variable: Annotated[
+        str | None, _reading("--variable", "Name of the variable, where a file holds several.")
+    ] = None,
+    wavelengths: Annotated[
+        str | None, _reading("--wavelengths", "Text file with each band's wavelength in nm.")
+    ] = None,
+    scale: Annotated[
+        float | None, _reading("--scale", "Factor that makes reflectance of the values.")
+    ] = None,
+    nodata: Nodata = None,
+    axes: Annotated[
+        str | None, _reading("--axes", "Order of an array's axes, such as yxb.")
+    ] = None,
+    keep_bad: Annotated[
+        bool, _reading("--keep-bad", "Keep the bands that the file calls bad.")
+    ] = False,
+    water_vapour: Annotated[
+        bool, _reading("--water-vapour/--keep-water", "Leave out bands of water vapour.")
+    ] = True,
+    overwrite: Overwrite = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Discard what an unfinished run has left.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would take; write nothing.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Compute features of every pixel of a cube and store them as a raster.
+
+    A run that was interrupted goes on when the same command is given again.
+    """
+    with speaking(as_json, quiet, debug) as voice:
+        if list_:
+            _list(voice)
+            return
+        if cube is None or out is None or not feature:
+            missing = "CUBE" if cube is None else "--out" if out is None else "--feature"
+            raise typer.BadParameter(f"{missing} is missing; --list shows the features there are")
+        from terrapatch.features.pixels.registry import parse_feature
+        from terrapatch.features.store import refuse_taken
+
+        asked = [parse_feature(text) for text in feature]
+        if not dry_run:
+            refuse_taken(out, overwrite)
+        from terrapatch.cubes import Cube
+
+        opened = Cube.open(
+            cube,
+            variable=variable,
+            bands=bands,
+            drop=drop or (),
+            keep_bad=keep_bad,
+            water_vapour=water_vapour,
+            wavelengths=wavelengths,
+            scale=scale,
+            nodata=nodata,
+            axes=axes,
+        )
+        voice.message(opened.describe())
+        if dry_run:
+            _dry_run(voice, opened, asked, out, dtype, overwrite)
+            return
+        from terrapatch.features.pixels.stack import FeatureStack
+        from terrapatch.features.pixels.writing import write_features
+
+        began = time.monotonic()
+        voice.kept = lambda: (
+            f"the blocks that were done are kept in {out}.part; run the same command again to go on"
+        )
+        stack = FeatureStack.fit(asked, opened, progress=voice.progress)
+        made = write_features(stack, opened, out, dtype, overwrite, restart, voice.progress)
+        _report(voice, made, stack.window, time.monotonic() - began)
+
+
+def _report(voice: Voice, made: FeatureRaster, window: int | None, seconds: float) -> None:
+    rows, cols = made.shape
+    n_bytes = sum(f.stat().st_size for f in made.path.rglob("*") if f.is_file())
+    voice.outputs([made.path])
+    voice.show(
+        f"{rows} x {cols} pixels of {made.n_features:,} features ({_seen(window)}), "
+        f"{words.size(n_bytes)}, in {words.duration(seconds)}"
+    )
+    voice.result(
+        {
+            "path": str(made.path),
+            "rows": rows,
+            "cols": cols,
+            "features": made.n_features,
+            "window": window,
+            "names": list(made.names),
+            "layers": made.recipe.descriptor["layers"],
+            "bytes": n_bytes,
+            "seconds": round(seconds, 3),
+            "fingerprint": made.recipe.fingerprint,
+        }
+    )
+
+
+def _seen(window: int | None) -> str:
+    """Say which pixels decide the numbers of one."""
+    return "of the whole scene" if window is None else f"window {window} x {window}"
+
+
+def _dry_run(
+    voice: Voice, cube: Cube, asked: list[Any], out: Path, dtype: str, overwrite: bool
+) -> None:
+    import shutil
+
+    import psutil
+
+    from terrapatch.errors import OutputError
+    from terrapatch.features.pixels.costs import try_features
+    from terrapatch.features.store import refuse_taken
+
+    voice.kept = lambda: "nothing would have been written"
+    need = try_features(asked, cube, dtype)
+    place = next(p for p in out.absolute().parents if p.exists())
+    memory, disk = psutil.virtual_memory().available, shutil.disk_usage(place).free
+    try:
+        refuse_taken(out, overwrite)
+        state = f"{out} would be {'replaced' if out.exists() else 'made'}"
+    except OutputError as fault:
+        state = f"a run would be refused: {fault}"
+    rows, cols = cube.shape
+    voice.show(
+        words.facts(
+            [
+                ("cells", f"{need.cells:,} ({rows} x {cols}), one a pixel"),
+                ("features", f"{need.features:,} a pixel, {_seen(need.window)}"),
+                ("store", f"about {words.size(need.store_bytes)} ({words.size(disk)} are free)"),
+                (
+                    "memory",
+                    f"about {words.size(need.memory_bytes)} at most "
+                    f"({words.size(memory)} are free)",
+                ),
+                ("time", f"about {words.duration(need.seconds)}, by a short trial"),
+                ("dry run", f"nothing was written; {state}"),
+            ]
+        )
+    )
+    voice.result(
+        {
+            "dry_run": True,
+            "rows": rows,
+            "cols": cols,
+            "cells": need.cells,
+            "features": need.features,
+            "window": need.window,
+            "store_bytes": need.store_bytes,
+            "memory_bytes": need.memory_bytes,
+            "seconds": need.seconds,
+            "free_disk_bytes": disk,
+            "free_memory_bytes": memory,
+        }
+    )
+
+
+def _list(voice: Voice) -> None:
+    """Show the kinds of features: defaults, what they are, where they are from."""
+    from terrapatch.features.pixels.registry import feature_class, feature_kinds
+
+    rows = []
+    for kind in feature_kinds():
+        found = feature_class(kind)
+        default = found.of({}).text
+        rows.append(
+            {"kind": kind, "default": default, "what": found.summary, "source": found.source}
+        )
+    told = [
+        (row["kind"], "\n".join(filter(None, (row["what"], row["default"], row["source"]))))
+        for row in rows
+    ]
+    voice.show(words.facts(told))
+    voice.result({"features": rows})

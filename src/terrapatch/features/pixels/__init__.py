@@ -1,0 +1,1 @@
+"""Features at one cell a pixel: spectra, profiles, hypercolumns, as feature rasters."""

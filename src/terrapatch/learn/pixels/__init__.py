@@ -1,0 +1,1 @@
+"""Learning from labelled pixels: labels, splits that tell the truth, learners, maps."""
