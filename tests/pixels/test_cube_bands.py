@@ -263,6 +263,7 @@ def test_what_an_array_is_refused_for() -> None:
         (noise()[0], "has 2 axes"),
         (noise().astype(complex), "holds complex128"),
         (noise()[:0], "is empty"),
+        (np.ma.masked_less(noise(), 1.5), "is a masked array"),
     ]:
         with pytest.raises(CubeError, match=words):
             Cube.of_array(values)

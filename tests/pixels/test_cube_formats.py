@@ -5,11 +5,15 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import rasterio
+import rioxarray
 
 import cube_files as files
 from terrapatch.cubes import Cube
+from terrapatch.errors import SceneError
 from terrapatch.scene import Scene
 
 ALL = slice(None)
@@ -51,6 +55,7 @@ def test_every_format_reads_the_same(name: str, tmp_path: Path) -> None:
     again = pickle.loads(pickle.dumps(cube))
     check(again, wide=wide, placed=placed)
     assert again.signature == cube.signature == Cube.open(path, **options).signature
+    assert again == cube
     assert again.as_dict() == cube.as_dict()
 
 
@@ -139,6 +144,58 @@ def test_a_time_of_one_is_no_axis(tmp_path: Path) -> None:
     box["reflectance"] = box.reflectance.expand_dims("time")
     box.to_netcdf(tmp_path / "c.nc", engine="h5netcdf")
     check(Cube.open(tmp_path / "c.nc"), wide=True, placed=True)
+
+
+def test_a_swath_with_its_lists_in_groups(tmp_path: Path) -> None:
+    """Rows and columns named as the satellite flies, wavelengths in another group (EMIT)."""
+    with h5py.File(tmp_path / "c.nc", "w") as out:
+        cube = out.create_dataset("reflectance", data=files.values().astype("float32"))
+        cube.attrs["_FillValue"] = np.array([files.NODATA], "float32")
+        for axis, name in enumerate(("downtrack", "crosstrack", "bands")):
+            scale = out.create_dataset(name, data=np.zeros(cube.shape[axis], "float32"))
+            scale.make_scale("This is a netCDF dimension but not a netCDF variable.         7")
+            cube.dims[axis].attach_scale(scale)
+        group = out.create_group("sensor_band_parameters")
+        group["wavelengths"], group["fwhm"] = files.WAVES, files.WIDTHS
+        group["good_wavelengths"] = files.GOOD.astype("uint8")
+        out["location/lat"] = np.zeros((files.ROWS, files.COLS))
+    check(Cube.open(tmp_path / "c.nc", scale=files.SCALE), wide=True, placed=False)
+
+
+def test_a_raster_beside_the_header_of_another_file(tmp_path: Path) -> None:
+    files.write_tif(tmp_path / "c.tif")
+    (tmp_path / "c.hdr").write_text(files.envi_header(lines=9999, wavelength="{1, 2}"))
+    check(Cube.open(tmp_path / "c.tif"), wide=True, placed=True)
+
+
+def test_a_gis_file_of_eight_bit_numbers(tmp_path: Path) -> None:
+    head = bytearray(128)
+    head[:6], head[8:10] = b"HEAD74", np.array([1], "<i2").tobytes()
+    head[16:24] = np.array([5, 4], "<i4").tobytes()
+    (tmp_path / "c.gis").write_bytes(bytes(head) + bytes(range(20)))
+    with Cube.open(tmp_path / "c.gis").reader() as reader:
+        values = reader.read(ALL, ALL).values
+    np.testing.assert_array_equal(values[..., 0], np.arange(20).reshape(4, 5))
+
+
+def test_wavelengths_in_the_names_that_rioxarray_reads(tmp_path: Path) -> None:
+    path = files.write_tif(tmp_path / "c.tif")
+    with rasterio.open(path, "r+") as out:
+        for i, nm in enumerate(files.WAVES, 1):
+            out.set_band_description(i, f"band {i} ({nm} Nanometers)")
+    cube = Cube.open(rioxarray.open_rasterio(path), drop="3")
+    check(cube, wide=False, placed=True)
+
+
+def test_damage_is_located(tmp_path: Path) -> None:
+    path = files.write_tif(tmp_path / "c.tif")
+    cube = Cube.open(path)
+    path.write_bytes(path.read_bytes()[:600])
+    with (
+        pytest.raises(SceneError, match=r"c\.tif"),
+        cube.reader() as reader,
+    ):
+        reader.read(ALL, ALL)
 
 
 @pytest.mark.data

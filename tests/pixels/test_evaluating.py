@@ -16,15 +16,16 @@ from terrapatch.features.pixels.stack import FeatureStack
 from terrapatch.learn.pixels.base import LabelledPixels, PixelLearner, PixelValues, Progress
 from terrapatch.learn.pixels.evaluating import (
     Protocol,
+    ProtocolPlan,
     ProtocolReport,
     ProtocolResult,
     evaluate_protocols,
     evaluate_splits,
-    four_protocols,
 )
 from terrapatch.learn.pixels.labels import PixelLabels
 from terrapatch.learn.pixels.learners import parse_learner
 from terrapatch.learn.pixels.splits import (
+    PixelSplit,
     block_folds,
     block_split,
     field_folds,
@@ -156,7 +157,11 @@ def test_folds_are_judged_together(pixels: LivePixels, labels: PixelLabels) -> N
     right = sum(np.trace(a.accuracy.confusion) for a in alone)
     assert one.accuracy.overall == pytest.approx(right / len(labels))
     assert one.accuracy.units == fields_of(labels)[0].max()
-    result = ProtocolResult("folds", (one,))
+    (other,) = evaluate_splits(
+        pixels, labels, {2: field_folds(labels, 3, seed=2)}, NearestMean, window=1
+    )
+    result = ProtocolResult("folds", (one, other))
+    assert result.spread("overall").over == "ground"  # both test every pixel
     assert result.counts("test") == len(labels)
     assert result.counts("train") == pytest.approx(len(labels) * 2 / 3)
     assert sum(c.train for c in result.classes()) == pytest.approx(len(labels) * 2 / 3)
@@ -211,15 +216,21 @@ def test_same_seeds_same_figures(pixels: LivePixels, labels: PixelLabels) -> Non
     assert [e.accuracy.as_dict() for e in one] == [e.accuracy.as_dict() for e in again]
 
 
-def test_the_four_protocols_stand_together(pixels: LivePixels, labels: PixelLabels) -> None:
+def test_the_protocols_stand_together(pixels: LivePixels, labels: PixelLabels) -> None:
     west = np.broadcast_to(np.arange(50) < 24, labels.shape)
-    plan = four_protocols(
-        labels,
-        fixed=(labels, fixed_split(labels, west)),
-        side=12,
-        buffer=2,
-        n_train=150,
-        seeds=range(3),
+    fixed = fixed_split(labels, west)
+
+    def blocks(seed: int) -> PixelSplit:
+        return block_split(labels, 12, 2, 150, seed=seed)
+
+    plan = ProtocolPlan(
+        (
+            Protocol.of("random", labels, lambda s: random_split(labels, 0.1, seed=s), range(3)),
+            Protocol("fixed", labels, dict.fromkeys(range(3), fixed)),
+            Protocol.of("blocks", labels, blocks, range(3)),
+            Protocol.of("fields", labels, lambda s: field_split(labels, 150, seed=s), range(3)),
+        ),
+        ("The protocol regions is missing.",),
     )
     stages = []
     report = evaluate_protocols(
@@ -243,16 +254,19 @@ def test_the_four_protocols_stand_together(pixels: LivePixels, labels: PixelLabe
     assert (spread.low, spread.high) == pytest.approx((spread.mean - half, spread.mean + half))
     assert spread.over == "seeds"
     # A fixed split is the same for every seed: its interval is that of its ground.
-    fixed = report["fixed"]
-    assert fixed.spread("overall").over == "ground"
-    ends = (fixed.spread("overall").low, fixed.spread("overall").high)
-    assert ends == fixed.evaluated[0].accuracy.intervals["overall"]
+    same = report["fixed"].spread("overall")
+    assert same.over == "ground"
+    ends = [e.accuracy.intervals["overall"] for e in report["fixed"].evaluated]
+    assert (same.low, same.high) == pytest.approx(tuple(np.mean(ends, axis=0)))
     rows = json.loads(json.dumps(report.rows()))
     assert [row["leaky"] for row in rows] == [True, False, False, False]
     assert rows[2]["train_pixels"] == 150
     assert rows[2]["overall"] == pytest.approx(spread.mean)
     assert any("leaky" in text for text in report.sentences())
+    assert report.sentences()[-1] == "The protocol regions is missing."
     assert len(report.class_table()) == 5
+    with pytest.raises(SamplesError, match="there are random, fixed, blocks, fields"):
+        report["regions"]
 
 
 def test_untestable_and_untrained_classes_stand_in_the_tables(
@@ -288,17 +302,6 @@ def test_the_random_protocol_never_stands_alone(pixels: LivePixels, labels: Pixe
         ProtocolReport((result,))
     with pytest.raises(SamplesError, match="at least one protocol"):
         ProtocolReport(())
-
-
-def test_a_protocol_that_cannot_be_had_is_said() -> None:
-    ids = np.zeros((40, 40), int)
-    ids[2:12, 2:12], ids[22:38, 22:38] = 1, 2
-    plan = four_protocols(PixelLabels(ids, ("a", "b")), side=8, buffer=1, seeds=[0])
-    assert [p.name for p in plan.protocols] == ["random", "blocks"]
-    assert "every class is one field" in plan.notes[0]
-    assert "no published training pixels" in plan.notes[1]
-    with pytest.raises(SamplesError, match="a random split is not shown alone"):
-        four_protocols(PixelLabels(ids, ("a", "b")), side=40, seeds=[0])
 
 
 def test_features_of_another_scene_are_refused(pixels: LivePixels) -> None:

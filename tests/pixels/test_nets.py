@@ -134,7 +134,8 @@ def test_networks_along_the_spectrum_want_three_features(name: str) -> None:
 @pytest.mark.parametrize("name", net_names())
 def test_every_network_learns(name: str, scene: tuple[Floats, NDArray[np.int32]]) -> None:
     values, ids = scene
-    text = f"net:{name},epochs=12,width=0.5,held=0,lr=4e-3,batch=16"
+    patch = min(KINDS[name].most, 5)
+    text = f"net:{name},patch={patch},epochs=12,width=0.5,held=0,lr=4e-3,batch=16"
     learner = make_net(text, seed=1).fit(Values(values), labelled(ids, 5))
     assert learner.history["train_loss"][-1] < 0.6 * learner.history["train_loss"][0]
     tested = labelled(ids, 5, 2)
@@ -149,7 +150,8 @@ def test_every_network_learns(name: str, scene: tuple[Floats, NDArray[np.int32]]
 
 def quick(**options: Any) -> NetLearner:
     told = ",".join(
-        f"{k}={v}" for k, v in {"patch": 5, "epochs": 2, "width": 0.25, **options}.items()
+        f"{k}={v}"
+        for k, v in {"patch": 5, "epochs": 2, "width": 0.25, "held": 0.2, **options}.items()
     )
     return make_net(f"net:cnn2d,{told}", seed=4)
 

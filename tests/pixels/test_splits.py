@@ -144,6 +144,24 @@ def test_half_of_the_area_of_each_class_is_held_out() -> None:
         assert split.train_counts[name] + split.test_counts[name] == n
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_at_least_half_of_the_area_trains_if_asked_for(seed: int) -> None:
+    labels = strewn(1)
+    half = len(labels) / 2
+    blocks = block_split(labels, 12, 0, seed=seed, half="at least")
+    largest = np.bincount(blocks.units.ravel())[1:].max()  # type: ignore[union-attr]
+    assert half <= blocks.train.sum() < half + largest
+    fields = field_split(labels, seed=seed, half="at least")
+    number, _ = fields_of(labels)
+    for name, n in labels.counts.items():
+        own = number[labels.ids == NAMES.index(name) + 1]
+        areas = np.unique(own, return_counts=True)[1]
+        # All but the last field train where half is reached by none before it.
+        assert fields.train_counts[name] >= min(n / 2, n - areas.max())
+    with pytest.raises(SamplesError, match="nearest or at least"):
+        block_split(labels, 12, half="most")
+
+
 def test_folds_test_every_unit_once() -> None:
     labels = strewn(3)
     ids = labels.ids.copy()

@@ -7,6 +7,7 @@ physical values, with the bands that hold nothing left out and named.
 from __future__ import annotations
 
 from terrapatch.cubes.bands import CubeBand, DroppedBand
-from terrapatch.cubes.cube import Cube, CubeBlock, CubeReader
+from terrapatch.cubes.cube import Cube
+from terrapatch.cubes.reader import CubeBlock, CubeReader
 
 __all__ = ["Cube", "CubeBand", "CubeBlock", "CubeReader", "DroppedBand"]

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,36 +15,18 @@ import numpy.typing as npt
 from odc.geo.geobox import GeoBox
 
 from terrapatch.bands import BandChoice, role
+from terrapatch.cubes.adjusting import adjusted
 from terrapatch.cubes.bands import CubeBand, DropChoice, DroppedBand, nearest
 from terrapatch.cubes.choosing import choose
-from terrapatch.cubes.raw import Mask, RawCube
-from terrapatch.cubes.survey import filled
+from terrapatch.cubes.raw import RawCube
+from terrapatch.cubes.reader import CubeReader
 from terrapatch.errors import CubeError
 from terrapatch.scene import Scene
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Floats = npt.NDArray[np.float32]
 NEAR_NM = 20.0
-
-
-@dataclass(frozen=True, eq=False)
-class CubeBlock:
-    """Pixels of a rectangle of a cube.
-
-    Attributes:
-        rows: Rows of the cube.
-        cols: Columns of the cube.
-        values: ``(rows, cols, bands)`` float32, physical; NaN in every band of a pixel
-            that is invalid.
-        valid: ``(rows, cols)`` bool: whether a pixel has a value in every band.
-    """
-
-    rows: slice
-    cols: slice
-    values: Floats
-    valid: Mask
 
 
 @dataclass(frozen=True)
@@ -120,7 +101,9 @@ class Cube:
             water_vapour: Leave out narrow bands at 1350–1420 and 1800–1950 nm.
             wavelengths: One for every band of the file, in nm, or a text file of them.
             scale: Factor that makes physical values, whatever the file says.
-            nodata: Raw value that means nodata, whatever the file says.
+            nodata: Raw value that means nodata, whatever the file says. Without it, a usual
+                nodata value (such as -9999 or -32768) that is frequent in a band and far
+                from all its other values counts as nodata too, and the notes say so.
             axes: Order of the axes of an array, such as ``yxb`` (rows, columns, bands).
 
         Returns:
@@ -260,80 +243,6 @@ class Cube:
         }
 
 
-class CubeReader:
-    """An open cube; a context manager."""
-
-    def __init__(self, cube: Cube) -> None:
-        """Open the cube's file (an array is used as it is)."""
-        self.cube = cube
-        self.bytes_read = 0
-        self._handle = cube.raw.store.open()
-        self._scale = np.asarray(cube.scale, np.float64)
-        self._offset = np.asarray(cube.offset, np.float64)
-        self._plain = bool((self._scale == 1).all() and (self._offset == 0).all())
-
-    def __enter__(self) -> CubeReader:
-        """Return the reader itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the file."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._handle.close()
-
-    def read(self, rows: slice, cols: slice) -> CubeBlock:
-        """Read a rectangle that lies inside the cube.
-
-        Args:
-            rows: Rows of pixels, from the top.
-            cols: Columns of pixels, from the left.
-
-        Returns:
-            Physical values (scale and offset applied), and where they are valid.
-
-        Raises:
-            CubeError: If the rectangle is empty or leaves the cube.
-            CorruptBlockError: If a block of the file cannot be decoded.
-        """
-        rows, cols = self._inside(rows, 0), self._inside(cols, 1)
-        raw, has = filled(self.cube.raw, self._handle, self.cube.places, rows, cols)
-        self.bytes_read += raw.nbytes
-        valid = np.asarray(has.all(axis=2))
-        values = self._physical(raw)
-        values[~valid] = np.nan
-        return CubeBlock(rows, cols, values, valid)
-
-    def _inside(self, part: slice, axis: int) -> slice:
-        length = self.cube.shape[axis]
-        start = 0 if part.start is None else int(part.start)
-        stop = length if part.stop is None else int(part.stop)
-        if part.step not in (None, 1) or not 0 <= start < stop <= length:
-            what = ("rows", "columns")[axis]
-            raise CubeError(
-                f"{what} {start} to {stop} are not inside {self.cube.name}, which has {length} "
-                f"{what}; read a part of it"
-            )
-        return slice(start, stop)
-
-    def _physical(self, raw: npt.NDArray[Any]) -> Floats:
-        if self._plain:
-            return np.array(raw, np.float32, order="C")
-        # 16-bit numbers and float32 are exact in float32; longer ones are not.
-        exact = raw.dtype.itemsize <= 2 or raw.dtype == np.float32
-        work: npt.NDArray[np.floating] = raw.astype(np.float32 if exact else np.float64, order="C")
-        np.multiply(work, self._scale.astype(work.dtype), out=work)
-        np.add(work, self._offset.astype(work.dtype), out=work)
-        return np.asarray(work, np.float32)
-
-
 def of_raw(
     raw: RawCube,
     bands: BandChoice | None,
@@ -363,33 +272,6 @@ def of_raw(
         raw=raw,
         places=choice.kept,
     )
-
-
-def adjusted(raw: RawCube, wavelengths: Any, scale: float | None, nodata: float | None) -> RawCube:
-    """Return a cube with what a person says in place of what its file says.
-
-    Raises:
-        CubeError: If the wavelengths do not fit, or the factor is no factor.
-    """
-    from dataclasses import replace
-
-    from terrapatch.cubes.waves import given
-
-    count = len(raw.bands)
-    if wavelengths is not None:
-        centres = given(wavelengths, count, raw.name)
-        bands = tuple(
-            replace(b, wavelength=None if math.isnan(w) else float(w))
-            for b, w in zip(raw.bands, centres, strict=True)
-        )
-        raw = replace(raw, bands=bands)
-    if scale is not None:
-        if not math.isfinite(scale) or scale == 0:
-            raise CubeError(f"scale {scale:g} makes nothing of {raw.name}; give a factor")
-        raw = replace(raw, scale=(float(scale),) * count, offset=(0.0,) * count)
-    if nodata is not None:
-        raw = replace(raw, nodata=(float(nodata),) * count, fills=())
-    return raw
 
 
 def _plain(value: float | None) -> float | str | None:

@@ -23,7 +23,7 @@ from terrapatch.opening import open_raster, scene_from_file
 from terrapatch.reading import CACHE_BYTES, SceneReader
 from terrapatch.scene import Scene
 
-_TIMES = ("start_time", "acquisition_time", "acquisition time", "datetime")
+_TIMES = ("start_time", "acquisition_time", "acquisition time", "time_coverage_start")
 
 
 @dataclass(frozen=True)

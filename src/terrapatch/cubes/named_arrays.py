@@ -58,7 +58,7 @@ def raw_from_container(box: Container, wanted: str | None, axes: str | None, giv
     count = chosen.shape[letters.index("b")] if "b" in letters else 1
     geobox, flip_y, flip_x, notes = place(box, found, chosen, letters, where)
     layout = Layout(letters, chosen.shape, flip_y, flip_x)
-    centres, widths, said = beside.waves(count)
+    centres, widths, said = beside.spectral(count)
     store = box.store(chosen, layout)
     return RawCube(
         name=where,
@@ -151,12 +151,14 @@ class Beside:
     def _of_length(self, names: Sequence[str], count: int) -> Variable | None:
         return next((v for v in self._lists(names) if int(np.prod(v.shape)) == count), None)
 
-    def waves(self, count: int) -> tuple[waves.Waves | None, waves.Waves | None, tuple[str, ...]]:
+    def spectral(
+        self, count: int
+    ) -> tuple[waves.Waves | None, waves.Waves | None, tuple[str, ...]]:
         """Return centres and widths in nm, and what was assumed."""
         listed = self._of_length(tuple(_CENTRES), count)
         if listed is None or not listed.numeric:
             self._refuse_odd_list(count)
-            return None, None, ()
+            return self._named_waves(count), None, ()
         values = self._values(listed)
         notes: tuple[str, ...] = ()
         unit = waves.unit_of(self._unit(listed), self._where) or _CENTRES[listed.leaf]
@@ -169,6 +171,13 @@ class Beside:
             return centres, None, notes
         own = waves.unit_of(self._unit(wide), self._where) or _WIDTHS[wide.leaf] or unit
         return centres, waves.widths_to_nanometres(self._values(wide), centres, own), notes
+
+    def _named_waves(self, count: int) -> waves.Waves | None:
+        """Return the wavelengths that stand in the names of the bands."""
+        found = [waves.in_text(name) for name in self.names(count) or ()]
+        if all(centre is None for centre in found):
+            return None
+        return np.array([np.nan if centre is None else centre for centre in found])
 
     def _refuse_odd_list(self, count: int) -> None:
         """Refuse the only list of wavelengths there is where it fits no axis."""

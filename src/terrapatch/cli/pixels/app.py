@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from terrapatch.cli.pixels import classify, evaluate, features, info, train
+from terrapatch.cli.pixels import classify, evaluate, features, info, ladder, train
 
 app = typer.Typer(
     help="Every pixel a class: many bands, few labels.",
@@ -17,3 +17,4 @@ app.command("features")(features.features)
 app.command("train")(train.train)
 app.command("classify")(classify.classify)
 app.command("evaluate")(evaluate.evaluate)
+app.command("ladder")(ladder.ladder)

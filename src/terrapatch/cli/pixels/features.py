@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from terrapatch.cli import words
-from terrapatch.cli.options import READING, Debug, Json, Nodata, Overwrite, Quiet
+from terrapatch.cli.options import Debug, Json, Nodata, Overwrite, Quiet
+from terrapatch.cli.pixels.cube_options import (
+    Axes,
+    CubeBands,
+    Drop,
+    KeepBad,
+    KeepVapour,
+    Scale,
+    Variable,
+    Wavelengths,
+)
 from terrapatch.cli.voice import Voice, speaking
 
 if TYPE_CHECKING:
     from terrapatch.cubes import Cube
     from terrapatch.features import FeatureRaster
-
-
-def _reading(name: str, text: str) -> Any:
-    return typer.Option(name, help=text, rich_help_panel=READING)
 
 
 def features(
@@ -41,27 +47,15 @@ def features(
     dtype: Annotated[
         str, typer.Option("--dtype", help="Stored type: float32 or float16.")
     ] = "float32",
-    bands: Annotated[str | None, _reading("--bands", "Bands to take; all if left out.")] = None,
-    drop: Annotated[str, _reading("--drop", "Bands to leave out: 1-5,130-135,900-970nm.")] = "",
-    variable: Annotated[
-        str | None, _reading("--variable", "Name of the variable, where a file holds several.")
-    ] = None,
-    wavelengths: Annotated[
-        str | None, _reading("--wavelengths", "Text file with each band's wavelength in nm.")
-    ] = None,
-    scale: Annotated[
-        float | None, _reading("--scale", "Factor that makes reflectance of the values.")
-    ] = None,
+    variable: Variable = None,
+    bands: CubeBands = None,
+    drop: Drop = "",
+    keep_bad: KeepBad = False,
+    keep_water_vapour: KeepVapour = False,
+    wavelengths: Wavelengths = None,
+    scale: Scale = None,
     nodata: Nodata = None,
-    axes: Annotated[
-        str | None, _reading("--axes", "Order of an array's axes, such as yxb.")
-    ] = None,
-    keep_bad: Annotated[
-        bool, _reading("--keep-bad", "Keep the bands that the file calls bad.")
-    ] = False,
-    water_vapour: Annotated[
-        bool, _reading("--water-vapour/--keep-water", "Leave out bands of water vapour.")
-    ] = True,
+    axes: Axes = None,
     overwrite: Overwrite = False,
     restart: Annotated[
         bool, typer.Option("--restart", help="Discard what an unfinished run has left.")
@@ -96,9 +90,9 @@ def features(
             cube,
             variable=variable,
             bands=bands,
-            drop=drop or (),
+            drop=drop,
             keep_bad=keep_bad,
-            water_vapour=water_vapour,
+            water_vapour=not keep_water_vapour,
             wavelengths=wavelengths,
             scale=scale,
             nodata=nodata,

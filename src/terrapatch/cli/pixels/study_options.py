@@ -92,7 +92,7 @@ FieldBuffer = Annotated[
 NTrain = Annotated[
     int | None,
     _option("--n-train", "Training pixels of blocks and fields, drawn in proportion.", _JUDGING,
-            "all"),
+            "as random; 0 for all"),
 ]  # fmt: skip
 Folds = Annotated[
     int | None,

@@ -44,7 +44,7 @@ def train(
     ] = True,
     protocols_: study.Protocols = None,
     seeds: study.Seeds = 3,
-    share: study.Share = 0.1,
+    share: study.Share = 0.5,
     block: study.Side = 20,
     buffer: study.Buffer = None,
     field_buffer: study.FieldBuffer = 0,

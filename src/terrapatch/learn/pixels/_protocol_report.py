@@ -28,7 +28,8 @@ class Spread:
         low: Lower end of the interval.
         high: Upper end of the interval.
         over: What the interval is over: ``seeds`` (Student's t on the mean), or ``ground``
-            (fields, blocks or regions that were resampled) where there is one split only.
+            (fields, blocks or regions that were resampled; mean of the seeds' ends) where all
+            seeds test the same pixels, as folds, fixed splits and single seeds do.
     """
 
     mean: float
@@ -43,8 +44,8 @@ class Spread:
 
         Args:
             values: The measure for each seed.
-            within: Interval of one split, for one seed or where all seeds share a split: its
-                luck does not show in the seeds. ``None`` for the interval over seeds.
+            within: Interval over the ground, where all seeds test the same pixels; ``None``
+                for the interval over seeds.
         """
         from scipy.stats import t
 
@@ -98,10 +99,17 @@ class ProtocolResult:
     def spread(self, measure: str) -> Spread:
         """Return a measure over seeds: ``overall``, ``average`` or ``kappa``."""
         accuracies = [e.accuracy for e in self.evaluated]
-        same = all(split.seed is None for e in self.evaluated for split in e.splits)
-        alone = same or len(self.evaluated) == 1
-        within = accuracies[0].intervals[measure] if alone else None
+        if self._same_ground():
+            ends = np.mean([a.intervals[measure] for a in accuracies], axis=0)
+            within = (float(ends[0]), float(ends[1]))
+        else:
+            within = None
         return Spread.of([float(getattr(a, measure)) for a in accuracies], within)
+
+    def _same_ground(self) -> bool:
+        """Whether all seeds test the same pixels, so that their spread misses the ground's luck."""
+        first, *others = (e.predicted > 0 for e in self.evaluated)
+        return all(np.array_equal(first, other) for other in others)
 
     @property
     def majority(self) -> float:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from terrapatch.errors import SamplesError
-from terrapatch.learn.pixels._pixel_split import PixelSplit, check_shape, finished
-from terrapatch.learn.pixels._split_parts import (
-    FEW,
-    connected_fields,
-    dealt,
-    distance_to,
-    drawn,
-    half_of,
-    quotas,
-    square_blocks,
-)
+from terrapatch.learn.pixels._ground import Ground
+from terrapatch.learn.pixels._pixel_split import PixelSplit, check_shape
+from terrapatch.learn.pixels._split_parts import connected_fields, dealt, half_of, square_blocks
 from terrapatch.learn.pixels.labels import PixelLabels
 
 Ids = NDArray[np.int32]
 Mask = NDArray[np.bool_]
+_WORDS = {"nearest": "about", "at least": "at least"}
 
 
 def block_split(
@@ -33,6 +25,7 @@ def block_split(
     n_train: int | None = None,
     *,
     seed: int = 0,
+    half: str = "nearest",
 ) -> PixelSplit:
     """Learn from a random half of the square blocks and test the other half.
 
@@ -46,6 +39,8 @@ def block_split(
         n_train: Training pixels to draw from what is left, in proportion within classes (a
             class keeps at least three, if it has them); all if left out.
         seed: Seed of the halves and of the drawing.
+        half: Blocks are taken at random until the labelled area taken is ``nearest`` to half,
+            or ``at least`` half.
 
     Raises:
         SamplesError: If there are fewer than two blocks with labels, or too few training pixels
@@ -57,12 +52,12 @@ def block_split(
         raise SamplesError(
             f"all labels lie in one block of {side} x {side} pixels; take smaller blocks"
         )
-    chosen = half_of(areas, np.random.default_rng(seed))
+    chosen = half_of(areas, np.random.default_rng(seed), half)
     told = (
-        f"A random half of the {len(numbers)} blocks of {side} x {side} pixels trains (seed "
-        f"{seed}), the others are tested"
+        f"Of {len(numbers)} blocks of {side} x {side} pixels, random ones with {_WORDS[half]} half "
+        f"of the labelled area train (seed {seed}), the others are tested"
     )
-    ground = _Ground(labels, "blocks", blocks, buffer, seed, side)
+    ground = Ground(labels, "blocks", blocks, buffer, seed, side)
     return ground.split(numbers[~chosen], told, n_train=n_train)
 
 
@@ -87,7 +82,7 @@ def block_folds(
     _check_folds(k, len(numbers), f"blocks of {side} x {side} pixels")
     fold = dealt(areas, k, np.zeros(k, np.int64), seed)
     told = f"{len(numbers)} blocks of {side} x {side} pixels are dealt to {k} folds (seed {seed})"
-    ground = _Ground(labels, "blocks", blocks, buffer, seed, side)
+    ground = Ground(labels, "blocks", blocks, buffer, seed, side)
     return [
         ground.split(numbers[fold == i], f"{told}; fold {i + 1} is tested", f"blocks {i + 1}/{k}")
         for i in range(k)
@@ -119,6 +114,7 @@ def field_split(
     seed: int = 0,
     buffer: int = 0,
     connectivity: int = 8,
+    half: str = "nearest",
 ) -> PixelSplit:
     """Learn from random whole fields with about half the area of each class; test the others.
 
@@ -130,6 +126,8 @@ def field_split(
         seed: Seed of the choice and of the drawing.
         buffer: Pixels of the strip around tested fields that trains nothing.
         connectivity: See ``fields_of``.
+        half: Fields of a class are taken at random until their area is ``nearest`` to half of
+            it, or ``at least`` half; with few large fields the two differ by much.
 
     Raises:
         SamplesError: If every class is one field, or too few training pixels are left.
@@ -141,13 +139,13 @@ def field_split(
     for number in np.unique(classes):
         of_class = np.flatnonzero(classes == number)
         if len(of_class) > 1:
-            tested[of_class] = ~half_of(areas[of_class], rng)
+            tested[of_class] = ~half_of(areas[of_class], rng, half)
     _check_fields(tested, words)
     told = (
-        f"Of {len(numbers)} fields ({words}), whole ones with about half the area of each class "
-        f"train (seed {seed}), the others are tested; a class of one field trains only"
+        f"Of {len(numbers)} fields ({words}), whole ones with {_WORDS[half]} half the area of each "
+        f"class train (seed {seed}), the others are tested; a class of one field trains only"
     )
-    ground = _Ground(labels, "fields", fields, buffer, seed)
+    ground = Ground(labels, "fields", fields, buffer, seed)
     return ground.split(numbers[tested], told, n_train=n_train)
 
 
@@ -186,7 +184,7 @@ def field_folds(
         of_class = np.flatnonzero(classes == number)
         fold[of_class] = dealt(areas[of_class], k, load, seed + int(number))
     told = f"{len(numbers)} fields ({words}) are dealt to {k} folds (seed {seed})"
-    ground = _Ground(labels, "fields", fields, buffer, seed)
+    ground = Ground(labels, "fields", fields, buffer, seed)
     words = "is tested, and a class of one field trains only"
     return [
         ground.split(numbers[fold == i], f"{told}; fold {i + 1} {words}", f"fields {i + 1}/{k}")
@@ -223,7 +221,7 @@ def region_splits(
         raise SamplesError(
             f"{len(held)} region holds labels, so none can be left out; give two or more"
         )
-    ground = _Ground(labels, "regions", numbers, buffer)
+    ground = Ground(labels, "regions", numbers, buffer)
     return [
         ground.split(
             np.array([n]), f"Region {names[n]} is tested, {len(held) - 1} others train", names[n]
@@ -248,62 +246,6 @@ def _regions(labels: PixelLabels, regions: Any) -> tuple[Ids, dict[int, str]]:
         names = {int(n): f"region {n}" for n in np.unique(numbers)}
     check_shape(labels, numbers, "regions")
     return np.maximum(numbers, 0), names
-
-
-@dataclass(frozen=True, eq=False)
-class _Ground:
-    """Units of ground, of which some are tested and the others train.
-
-    Attributes:
-        labels: The labels.
-        kind: What the units are.
-        units: Unit of each labelled pixel ``(rows, cols)``, 0 for none.
-        buffer: Pixels of the strip around tested units that trains nothing.
-        seed: Seed of the choice.
-        side: Side of the units where they are blocks, whose ground is tested as a whole.
-    """
-
-    labels: PixelLabels
-    kind: str
-    units: Ids
-    buffer: int
-    seed: int | None = None
-    side: int | None = None
-
-    def split(
-        self, tested: NDArray[Any], told: str, name: str = "", n_train: int | None = None
-    ) -> PixelSplit:
-        """Test some units, learn from the others outside the buffer; draw if asked to."""
-        name, labels = name or self.kind, self.labels
-        if self.buffer < 0:
-            raise SamplesError(f"a buffer of {self.buffer} pixels was asked; give 0 or more")
-        test = ground = np.isin(self.units, tested)
-        if self.side is not None:
-            ground = np.isin(square_blocks(labels.shape, self.side), tested)
-        train = labels.labelled & (self.units > 0) & ~test & (distance_to(ground) > self.buffer)
-        if self.buffer:
-            told += f"; training pixels within {self.buffer} pixels of tested ground are left out"
-        if not train.any():
-            raise SamplesError(
-                f"{name}: a buffer of {self.buffer} pixels leaves no training pixel; take a "
-                "smaller buffer or larger blocks, fields or regions"
-            )
-        if n_train is not None:
-            train = _drawn_down(labels, train, n_train, self.seed or 0, name)
-            told += f"; {n_train:,} training pixels are drawn in proportion"
-        units = np.where(labels.labelled, self.units, 0).astype(np.int32)
-        made = finished(labels, name, train, test, told + ".", self.seed, leaky=False)
-        return replace(made, buffer=self.buffer, units=units, kind=self.kind)
-
-
-def _drawn_down(labels: PixelLabels, train: Mask, n: int, seed: int, name: str) -> Mask:
-    counts = labels.counted(train)
-    if sum(counts) < n:
-        raise SamplesError(
-            f"{name}: {sum(counts):,} training pixels are left, fewer than the {n:,} asked for; "
-            "ask for fewer, or take a smaller buffer"
-        )
-    return drawn(labels.ids, train, quotas(counts, n, FEW), seed)
 
 
 def _field_table(labels: PixelLabels, fields: Ids) -> tuple[Any, Any, Any]:

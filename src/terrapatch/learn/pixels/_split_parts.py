@@ -12,6 +12,9 @@ from terrapatch.errors import SamplesError
 Ids = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
+HALVES = ("nearest", "at least")
+"""Where units that are taken one by one stop: nearest to half of the area, or at least there."""
+
 FEW = 3
 """Training pixels that a class keeps, if it has them, however small its share."""
 
@@ -107,21 +110,31 @@ def drawn(ids: Ids, where: Mask, wanted: Sequence[int], seed: int) -> Mask:
     return out
 
 
-def half_of(areas: NDArray[np.int64], rng: np.random.Generator) -> Mask:
-    """Choose units at random whose areas come as near to half of the whole as can be.
+def half_of(areas: NDArray[np.int64], rng: np.random.Generator, half: str) -> Mask:
+    """Choose units at random that have about half of the whole area.
 
     Units are shuffled and taken from the front; at least one is taken and one is left.
 
     Args:
         areas: Area of each unit ``(n,)``, two units or more.
         rng: What shuffles.
+        half: ``nearest`` stops where the area taken is nearest to half, ``at least`` where it
+            first reaches half.
 
     Returns:
         Units that are taken ``(n,)``.
+
+    Raises:
+        SamplesError: If there is no such reading of half.
     """
+    if half not in HALVES:
+        raise SamplesError(f"half={half!r} is not known; choose {' or '.join(HALVES)}")
     order = rng.permutation(len(areas))
     sums = np.cumsum(areas[order])[:-1]
-    taken = int(np.argmin(np.abs(2 * sums - areas.sum()))) + 1
+    if half == "nearest":
+        taken = int(np.argmin(np.abs(2 * sums - areas.sum()))) + 1
+    else:
+        taken = min(int((2 * sums < areas.sum()).sum()) + 1, len(sums))
     out = np.zeros(len(areas), bool)
     out[order[:taken]] = True
     return out

@@ -1,7 +1,8 @@
-"""Fixed tiles of a scene: what is computed of a pixel does not depend on who asks for it.
+"""Fixed tiles of a scene: what is computed of a pixel does not depend on how it is stored.
 
-Training and mapping read the same tiles, whatever blocks a store or a cube is cut into, so a
-pixel has the same numbers, to the last bit, in both.
+Products of matrices round a row differently at another place among its neighbours. Tiles
+therefore depend on the number of features alone, never on the blocks of a store or a cube, and
+a map has the same bytes whatever those are.
 """
 
 from __future__ import annotations
@@ -21,15 +22,11 @@ TILE_BYTES = 1 << 25
 
 
 def tile_side(values: PixelValues) -> int:
-    """Return the side of a tile in pixels: small enough to hold, and of whole blocks.
-
-    Blocks are those by which features are computed or stored, where they have a ``side``.
-    """
+    """Return the side of a tile in pixels, a power of two that keeps a tile small."""
     side = LARGEST_SIDE
     while side > SMALLEST_SIDE and 4 * values.n_features * side * side > TILE_BYTES:
         side //= 2
-    block = int(getattr(values, "side", 1))
-    return max(1, side // block) * block
+    return side
 
 
 def tiles(shape: tuple[int, int], side: int) -> Iterator[tuple[slice, slice]]:

@@ -1,4 +1,4 @@
-"""Four protocols for one learner: random pixels, fixed pixels, blocks of ground, whole fields.
+"""Several protocols for one learner: random and fixed pixels, blocks of ground, whole fields.
 
 A random split of neighbouring pixels gives figures that no map of new ground will reach. It is
 shown here only beside splits by ground, flagged, with the share of tested pixels that lie inside
@@ -23,7 +23,7 @@ from terrapatch.learn.pixels._protocol_report import (
 from terrapatch.learn.pixels.base import PixelValues, Progress
 from terrapatch.learn.pixels.labels import PixelLabels
 from terrapatch.learn.pixels.smoothers import Smoother
-from terrapatch.learn.pixels.splits import PixelSplit, block_split, field_split, random_split
+from terrapatch.learn.pixels.splits import PixelSplit
 
 __all__ = [
     "ClassResult",
@@ -35,7 +35,6 @@ __all__ = [
     "Spread",
     "evaluate_protocols",
     "evaluate_splits",
-    "four_protocols",
 ]
 
 Splits = PixelSplit | Sequence[PixelSplit]
@@ -80,71 +79,11 @@ class ProtocolPlan:
 
     Attributes:
         protocols: The protocols, in the order they are shown.
-        notes: Which of the four cannot be had here, and why.
+        notes: Which protocols cannot be had here, and why.
     """
 
     protocols: tuple[Protocol, ...]
     notes: tuple[str, ...] = ()
-
-
-def four_protocols(
-    labels: PixelLabels,
-    *,
-    share: float = 0.1,
-    fixed: tuple[PixelLabels, PixelSplit] | None = None,
-    side: int = 20,
-    buffer: int = 5,
-    n_train: int | None = None,
-    field_buffer: int = 0,
-    seeds: Iterable[int] = range(5),
-) -> ProtocolPlan:
-    """Plan the four protocols of one set of labels.
-
-    Args:
-        labels: The labels.
-        share: Share of the pixels that trains in the random protocol.
-        fixed: The labels and the split of the fixed protocol (a published split has labels of
-            its own); left out and said so if there is none.
-        side: Side of the blocks in pixels.
-        buffer: Pixels of the strip around tested blocks.
-        n_train: Training pixels of blocks and fields, drawn in proportion, so that protocols
-            compare; all if left out.
-        field_buffer: Pixels of the strip around tested fields.
-        seeds: Seeds of what is random.
-
-    Returns:
-        The plan. A protocol that these labels do not allow is named in its notes.
-
-    Raises:
-        SamplesError: If neither blocks nor fields can be had, so that the random protocol
-            would stand alone.
-    """
-    seeds = list(seeds)
-    makers: dict[str, Callable[[int], PixelSplit]] = {
-        "random": lambda seed: random_split(labels, share, seed=seed),
-        "blocks": lambda seed: block_split(labels, side, buffer, n_train, seed=seed),
-        "fields": lambda seed: field_split(labels, n_train, seed=seed, buffer=field_buffer),
-    }
-    made: dict[str, Protocol] = {}
-    notes: list[str] = []
-    for name, make in makers.items():
-        try:
-            made[name] = Protocol.of(name, labels, make, seeds)
-        except SamplesError as fault:
-            if name == "random":
-                raise
-            notes.append(f"The protocol {name} is missing: {fault}.")
-    if len(made) == 1:
-        raise SamplesError(
-            "neither blocks nor fields can be held out, and a random split is not shown alone: "
-            f"{' '.join(notes)}"
-        )
-    if fixed is not None:
-        made["fixed"] = Protocol("fixed", fixed[0], dict.fromkeys(seeds, fixed[1]))
-    else:
-        notes.append("The protocol fixed is missing: no published training pixels were given.")
-    order = ("random", "fixed", "blocks", "fields")
-    return ProtocolPlan(tuple(made[name] for name in order if name in made), tuple(notes))
 
 
 def evaluate_protocols(

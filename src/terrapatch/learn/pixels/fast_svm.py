@@ -10,8 +10,8 @@ vectors of class ``i`` and ``A_i`` their coefficients,
 
 Each support vector is so used once for ``k - 1`` pairs, in BLAS. Squared distances come out
 of the product itself, by two more columns that hold the lengths of the centred vectors.
-Everything is float32; pixels go in chunks of one size, so that what a pixel gets depends
-neither on its neighbours nor on the number of threads.
+Everything is float32. Pixels go in chunks of one size, each through BLAS on one thread, so
+the number of threads changes no bit.
 """
 
 from __future__ import annotations
@@ -215,8 +215,8 @@ def usable_threads() -> int:
     from threadpoolctl import threadpool_info
 
     given = hasattr(os, "sched_getaffinity")
-    processors = len(os.sched_getaffinity(0)) if given else os.cpu_count() or 1
-    blas = [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+    processors = len(os.sched_getaffinity(0)) if given else (os.cpu_count() or 1)
+    blas = [int(lib["num_threads"]) for lib in threadpool_info() if lib["user_api"] == "blas"]
     return max(1, min(processors, MOST_THREADS, *blas))
 
 

@@ -125,10 +125,7 @@ class HeadLearner(PixelLearner):
         return self
 
     def scores(self, values: Floats32) -> Floats32:
-        """Return how strongly pixels are held for each class; see ``PixelLearner.scores``.
-
-        A pixel's scores depend on its own numbers alone, to the last bit.
-        """
+        """Return how strongly pixels are held for each class; see ``PixelLearner.scores``."""
         rows = values.reshape(-1, values.shape[-1])
         return self.row_scores(rows).reshape(*values.shape[:-1], len(self.classes_))
 
@@ -137,12 +134,10 @@ class HeadLearner(PixelLearner):
         if self._fast is not None:
             return self._fast.decision(rows, self.pipeline[:-1].transform)
         out = np.empty((len(rows), len(self.classes_)), np.float32)
-        whole = np.zeros((CHUNK, rows.shape[1]))
         with single_thread():
             for start in range(0, len(rows), CHUNK):
-                part = rows[start : start + CHUNK]
-                whole[: len(part)] = part
-                out[start : start + CHUNK] = scores(self.pipeline, whole)[: len(part)]
+                part = np.asarray(rows[start : start + CHUNK], np.float64)
+                out[start : start + CHUNK] = scores(self.pipeline, part)
         return out
 
     @cached_property

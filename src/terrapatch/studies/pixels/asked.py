@@ -50,13 +50,12 @@ class PixelRecipe:
         """
         from terrapatch.features.pixels.registry import parse_feature
 
-        texts = (self.features,) if isinstance(self.features, str) else tuple(self.features)
-        object.__setattr__(self, "features", tuple(parse_feature(text).text for text in texts))
+        texts = tuple(parse_feature(text).text for text in self.features)
+        object.__setattr__(self, "features", texts)
         parse_learner(self.learner)
-        smooth = NO_SMOOTHING
-        if self.smooth != NO_SMOOTHING:
-            smooth = parse_smoothing(self.smooth).text
-        object.__setattr__(self, "smooth", smooth)
+        smoother = parse_smoothing(self.smooth)
+        text = NO_SMOOTHING if smoother is None else smoother.text
+        object.__setattr__(self, "smooth", text)
 
     @property
     def smoothing(self) -> str | None:
@@ -87,7 +86,7 @@ class PixelTask:
     cube: Cube
     labels: PixelLabels
     source: Any = None
-    reading: Mapping[str, Any] = field(default_factory=dict)
+    reading: dict[str, Any] = field(default_factory=dict)
 
     def more_labels(self, source: Any, *, masks: bool = False) -> PixelLabels:
         """Read further labels of the same cube, such as the tested part of a published split.
@@ -127,7 +126,7 @@ def open_task(
         SamplesError: If the labels cannot be read, or a class is named that no pixel has.
     """
     opened = Cube.open(cube, **(reading or {}))
-    told = {
+    told: dict[str, Any] = {
         "column": column, "layer": layer, "classes": classes, "ignore": ignore, "rule": rule
     }  # fmt: skip
     if isinstance(labels, PixelLabels):

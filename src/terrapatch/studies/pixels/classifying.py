@@ -88,7 +88,7 @@ def classify(
     if not 0 <= min_confidence < 1:
         raise SamplesError(f"the confidence {min_confidence:g} must lie from 0 to below 1")
     refuse_taken((path, *_beside(path).values()), overwrite)
-    loaded = model if isinstance(model, PixelModel) else PixelModel.load(model)
+    loaded = model if isinstance(model, PixelModel) else PixelModel.load(Path(model))
     source = _source(cube, path, reading or {})
     chosen = loaded.description["smooth"] if smooth == MODEL_SMOOTHING else smooth
     smoothing = None if chosen in (None, NO_SMOOTHING) else chosen

@@ -141,8 +141,9 @@ def seen(stack: FeatureStack, recipe: PixelRecipe) -> int | None:
     from terrapatch.learn.pixels.smoothers import parse_smoothing
 
     own = recipe.make_learner(0).window
-    smooth = 0 if recipe.smoothing is None else parse_smoothing(recipe.smoothing).halo
-    return combined_window(stack.window, own, 2 * smooth + 1)
+    smoother = parse_smoothing(recipe.smooth)
+    around = 1 if smoother is None else 2 * smoother.halo + 1
+    return combined_window(stack.window, own, around)
 
 
 def cautions(task: PixelTask, stack: FeatureStack, window: int | None) -> tuple[str, ...]:
@@ -185,20 +186,21 @@ def write_tables(report: ProtocolReport, folder: Path) -> None:
         writer = csv.DictWriter(file, heads, lineterminator="\n")
         writer.writeheader()
         for row in rows:
-            writer.writerow({h: _cell(row[h]) for h in heads})
+            writer.writerow({h: plain_cell(row[h]) for h in heads})
     with (folder / "classes.csv").open("w", newline="", encoding="utf-8") as file:
-        heads = ("protocol", "class", "train", "test", "recall", "precision", "f1", "untestable",
+        columns = ("protocol", "class", "train", "test", "recall", "precision", "f1", "untestable",
                  "untrained")  # fmt: skip
         plain = csv.writer(file, lineterminator="\n")
-        plain.writerow(heads)
+        plain.writerow(columns)
         for result in report.results:
             for one in result.classes():
                 plain.writerow(
-                    [result.name, one.name, *(_cell(getattr(one, h)) for h in heads[2:])]
+                    [result.name, one.name, *(plain_cell(getattr(one, h)) for h in columns[2:])]
                 )
 
 
-def _cell(value: Any) -> Any:
+def plain_cell(value: Any) -> Any:
+    """Return a value as a cell of a CSV: what is not known is empty, a list is joined."""
     if value is None or (isinstance(value, float) and value != value):
         return ""
     if isinstance(value, float):

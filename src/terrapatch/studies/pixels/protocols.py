@@ -44,7 +44,8 @@ class Judging:
         buffer: Pixels around tested blocks that train nothing; by default half the window of
             the recipe, so that no tested pixel lies inside a training window.
         field_buffer: The same around tested fields and regions.
-        n_train: Training pixels of blocks and fields, drawn in proportion; all if ``None``.
+        n_train: Training pixels of blocks and fields, drawn in proportion; as many as the
+            random protocol has (if there are so many) if ``None``, all for 0.
         folds: Blocks and fields are dealt to so many folds, so that each is tested once;
             without it half of them trains and the other is tested.
         train: Training pixels of the fixed protocol, as labels or a mask.
@@ -132,12 +133,12 @@ class Judging:
         makers: dict[str, Callable[[int], Splits]] = {
             "random": lambda seed: random_split(labels, self.share, seed=seed),
             "blocks": lambda seed: (
-                block_split(labels, self.side, strip, self.n_train, seed=seed)
+                self._drawn(task, block_split, self.side, strip, seed=seed)
                 if k is None
                 else block_folds(labels, k, self.side, strip, seed=seed)
             ),
             "fields": lambda seed: (
-                field_split(labels, self.n_train, seed=seed, buffer=self.field_buffer,
+                self._drawn(task, field_split, seed=seed, buffer=self.field_buffer,
                             connectivity=near)
                 if k is None
                 else field_folds(labels, k, seed=seed, buffer=self.field_buffer,
@@ -148,6 +149,16 @@ class Judging:
             ),
         }  # fmt: skip
         return Protocol.of(name, labels, makers[name], seeds)
+
+    def _drawn(
+        self, task: PixelTask, make: Callable[..., PixelSplit], *where: int, **how: int
+    ) -> PixelSplit:
+        """Split by ground with as many training pixels as are asked for, or as there are."""
+        whole = make(task.labels, *where, n_train=None, **how)
+        n = round(self.share * len(task.labels)) if self.n_train is None else self.n_train
+        if n == 0 or (self.n_train is None and int(whole.train.sum()) <= n):
+            return whole
+        return make(task.labels, *where, n_train=n, **how)
 
     def _fixed(self, task: PixelTask, seeds: list[int]) -> Protocol:
         """Take the labels of a published split: its own, where both parts have some."""

@@ -1,4 +1,4 @@
-"""The report of a judged recipe as one page: protocols side by side, classes, splits as pictures."""
+"""The report of a judged recipe: protocols side by side, classes, splits as pictures."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def shown_bands(cube: Cube) -> list[int]:
 def coloured(ids: NDArray[Any], legend: Legend, longest: int = LONGEST) -> Rgb:
     """Return a thinned picture of class ids in the legend's colours, pale where there is none."""
     table = np.array([_NONE, *(entry.rgb for entry in legend)], np.uint8)
-    return table[_thinned(ids, longest)]
+    return np.asarray(table[_thinned(ids, longest)], np.uint8)
 
 
 def split_picture(split: PixelSplit, longest: int = LONGEST) -> Rgb:
@@ -190,7 +190,7 @@ def split_picture(split: PixelSplit, longest: int = LONGEST) -> Rgb:
     parts = np.zeros(split.train.shape, np.uint8)
     parts[split.train], parts[split.test], parts[split.dropped] = 1, 2, 3
     table = np.array([_NONE, _TRAIN, _TEST, _DROPPED], np.uint8)
-    return table[_thinned(parts, longest)]
+    return np.asarray(table[_thinned(parts, longest)], np.uint8)
 
 
 def _thinned(ids: NDArray[Any], longest: int) -> NDArray[Any]:

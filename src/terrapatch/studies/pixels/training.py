@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from terrapatch.studies.pixels.asked import CubeSource
 
 WRITERS = "terrapatch pixels train"
-TRAINING = Judging(protocols=("random", "blocks", "fields"), seeds=3)
+TRAINING = Judging(protocols=("random", "blocks", "fields"), seeds=3, share=0.5)
 """How ``train`` judges a recipe unless told otherwise."""
 
 

@@ -38,7 +38,6 @@ class NetSettings:
         balance: What is done for rare classes. ``weights`` weighs a pixel by one over the
             number of pixels of its class, ``root`` by one over its root, ``sampling``
             draws pixels of all classes equally often.
-
         held: Share of the training pixels that decides which epoch is kept; 0 to train on
             all of them to the end, which is better with few labels.
         patience: Epochs without a lower loss on the held pixels after which training ends.

@@ -1,0 +1,146 @@
+"""A map of 52 classes at full size: our support vector machine against scikit-learn's own.
+
+Trains on 33,396 pixels of a generated scene of 614 x 2,166 pixels and 200 bands, maps all
+1,329,924 pixels in a process of its own, whose peak memory is measured, and lets
+scikit-learn's ``predict`` decide some thousand pixels drawn from the same scene in the same
+run; what it would take for all of them is extrapolated. Usage:
+
+    python benchmarks/bench_svm_map.py [--quick] [--sample 4000] [--learner rbf-svm:C=100]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from full_scene import FullScene, write_full_scene
+from machine import PEAK, describe
+
+from terrapatch.cubes import Cube
+from terrapatch.features.pixels.stack import FeatureStack
+from terrapatch.learn.accuracy import assess
+from terrapatch.learn.pixels.base import LabelledPixels
+from terrapatch.learn.pixels.learners import parse_learner
+from terrapatch.learn.pixels.model import PixelModel
+
+MAP = """
+import json, sys, time
+import numpy as np
+from terrapatch.cubes import Cube
+from terrapatch.learn.pixels.mapping import map_pixels
+from terrapatch.learn.pixels.model import PixelModel
+
+model, cube = PixelModel.load(sys.argv[1]), Cube.open(sys.argv[2])
+start = time.perf_counter()
+mapped = map_pixels(cube, model, smooth=sys.argv[4] or None)
+seconds = time.perf_counter() - start
+np.save(sys.argv[3], mapped.ids)
+print(json.dumps({"seconds": seconds, "peak": peak() / 2**20}))
+"""
+
+
+def mapped(
+    model: Path, scene: FullScene, out: Path, threads: int, smooth: str = ""
+) -> dict[str, Any]:
+    """Map the scene in a process of its own; return seconds, MiB and class ids."""
+    command = [sys.executable, "-c", PEAK + MAP, str(model), str(scene.path), str(out), smooth]
+    env = os.environ | {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    return json.loads(done.stdout.splitlines()[-1]) | {"ids": np.load(out)}
+
+
+def trained(scene: FullScene, learner: str, folder: Path) -> tuple[PixelModel, float]:
+    """Train on the training pixels and save the model; return it and the seconds."""
+    cube, (rows, cols) = Cube.open(scene.path), np.nonzero(scene.train)
+    ids = scene.ids[rows, cols].astype(np.int32)
+    pixels = LabelledPixels(rows, cols, ids, scene.names)
+    stack, start = FeatureStack.fit(["spectra"], cube), time.perf_counter()
+    with stack.over(cube) as values:
+        fitted = parse_learner(learner).fit(values, pixels)
+    seconds = time.perf_counter() - start
+    model = PixelModel.of(stack, fitted, pixels, cube)
+    model.save(folder)
+    return model, seconds
+
+
+def theirs(scene: FullScene, model: PixelModel, n: int) -> tuple[Any, Any, float, Any]:
+    """Let scikit-learn decide pixels drawn at random: rows, columns, seconds, class ids."""
+    cube, rng = Cube.open(scene.path), np.random.default_rng(0)
+    places = np.sort(rng.choice(scene.ids.size, n, replace=False))
+    rows, cols = np.divmod(places, scene.ids.shape[1])
+    with model.features.over(cube) as values:
+        block = np.stack(
+            [
+                values.read(slice(r, r + 1), slice(c, c + 1))[0, 0]
+                for r, c in zip(rows, cols, strict=True)
+            ]
+        )
+    start = time.perf_counter()
+    said = model.learner.pipeline.predict(block.astype(np.float64))  # type: ignore[attr-defined]
+    return rows, cols, time.perf_counter() - start, said
+
+
+def main() -> None:
+    """Run it and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a 16th of the pixels")
+    parser.add_argument("--sample", type=int, default=4000, help="pixels for scikit-learn")
+    parser.add_argument("--learner", default="rbf-svm:C=100,gamma=scale")
+    parser.add_argument("--smooth", default="gaussian:sigma=2")
+    args = parser.parse_args()
+    print(describe(), flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        scene = write_full_scene(folder, 4 if args.quick else 1)
+        model, seconds = trained(scene, args.learner, folder / "model")
+        svc = model.learner.pipeline[-1]  # type: ignore[attr-defined]
+        print(
+            f"trained on {int(scene.train.sum()):,} pixels in {seconds:.0f} s: "
+            f"{int(svc.n_support_.sum()):,} support vectors of {len(svc.classes_)} classes",
+            flush=True,
+        )
+        rows, cols, one, said = theirs(scene, model, args.sample)
+        whole = one / args.sample * scene.ids.size
+        print(
+            f"scikit-learn's predict: {1e3 * one / args.sample:.2f} ms a pixel over "
+            f"{args.sample:,} pixels; {whole:.0f} s for all {scene.ids.size:,} (extrapolated)",
+            flush=True,
+        )
+        for threads in sorted({1, os.cpu_count() or 1}):
+            got = mapped(folder / "model", scene, folder / "map.npy", threads)
+            same = float((got["ids"][rows, cols] == said).mean())
+            print(
+                f"ours, {threads} thread(s): {got['seconds']:.0f} s for all, peak "
+                f"{got['peak']:.0f} MiB; {whole / got['seconds']:.1f}x; same class on "
+                f"{100 * same:.2f} % of the {args.sample:,} pixels",
+                flush=True,
+            )
+        judge(scene, got["ids"], "the map")
+        if args.smooth:
+            soft = mapped(folder / "model", scene, folder / "map.npy", threads, args.smooth)
+            print(f"with {args.smooth}: {soft['seconds']:.0f} s, peak {soft['peak']:.0f} MiB")
+            judge(scene, soft["ids"], "the smoothed map")
+
+
+def judge(scene: FullScene, ids: Any, what: str) -> None:
+    """Print the accuracy on the test pixels beside that of the most frequent class."""
+    test = (scene.ids > 0) & ~scene.train
+    got = assess(scene.ids[test], ids[test], scene.names, bootstrap=0)
+    print(
+        f"{what} on {got.n:,} test pixels (random, so leaky): OA {100 * got.overall:.1f} %, AA "
+        f"{100 * got.average:.1f} %, kappa {got.kappa:.3f}; most frequent class "
+        f"{100 * got.majority:.1f} %",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
