@@ -62,6 +62,17 @@ def test_per_layer_gives_every_layer_the_same_length():
         assert np.allclose(np.linalg.norm(scaled[:, start:stop], axis=1), np.sqrt(0.5))
 
 
+def test_per_width_lets_a_narrow_layer_have_as_much_to_say_as_a_wide_one():
+    rows = rows_of(2, offset=5)
+    expected = StandardScaler().fit_transform(rows)
+    scaled = make_scaling("standardise-layer", GROUPS).fit_transform(rows)
+    for _, start, stop in GROUPS:
+        assert np.square(scaled[:, start:stop]).sum(axis=1).mean() == pytest.approx(1.0)
+        assert np.allclose(
+            scaled[:, start:stop], expected[:, start:stop] / np.sqrt(stop - start), atol=1e-9
+        )
+
+
 def test_half_whitened_pca_is_pca_scaled_by_the_fourth_root_of_the_variance():
     rows = rows_of(3, n=200)
     units = unit_rows(rows, GROUPS)

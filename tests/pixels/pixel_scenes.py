@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from made_cubes import painted_cube
 
+from made_cubes import painted_cube
 from terrapatch.cubes import Cube
 from terrapatch.features.pixels.stack import FeatureStack
-from terrapatch.learn.pixels.base import LabelledPixels
+from terrapatch.learn.pixels.base import LabelledPixels, PixelLearner, PixelValues
 
 NAMES = ("corn", "grass", "oats", "woods")
 
@@ -54,3 +55,34 @@ def painted_scene(
     field = (row // 10 * 100 + col // 10).astype(np.int32) if fields else None
     pixels = LabelledPixels(row, col, ids[row, col], NAMES, field)
     return PixelScene(cube, ids, valid, pixels)
+
+
+class Brightest(PixelLearner):
+    """Says in which feature the mean of the square around a pixel is largest."""
+
+    kind: ClassVar[str] = "brightest"
+    window = 3
+
+    def fit(self, values: PixelValues, pixels: LabelledPixels, **_: Any) -> Brightest:
+        """Learn nothing but how many features there are."""
+        self.classes_ = np.arange(1, values.n_features + 1, dtype=np.int32)
+        return self
+
+    def scores(self, values: Any) -> Any:
+        """Return sums over squares; what is not a number counts as 0."""
+        filled = np.nan_to_num(values)
+        rows, cols = values.shape[0] - 2, values.shape[1] - 2
+        return sum(filled[i : i + rows, j : j + cols] for i in range(3) for j in range(3))
+
+    def settings(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def files(self) -> dict[str, bytes]:
+        """Return nothing."""
+        return {}
+
+    @classmethod
+    def restore(cls, settings: Mapping[str, Any], files: Mapping[str, bytes]) -> Brightest:
+        """Make it again."""
+        return cls()

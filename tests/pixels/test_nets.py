@@ -14,15 +14,20 @@ from odc.geo.geobox import GeoBox
 from safetensors.torch import load, save
 
 from made_cubes import painted_cube
+from terrapatch.cubes import Cube
 from terrapatch.errors import RecipeError, SamplesError
+from terrapatch.features.pixels.stack import FeatureStack
 from terrapatch.features.raster import FeatureBlock
 from terrapatch.features.recipe import Recipe
 from terrapatch.learn.pixels._tiles import read_around
 from terrapatch.learn.pixels.base import LabelledPixels
+from terrapatch.learn.pixels.labels import PixelLabels
+from terrapatch.learn.pixels.learners import parse_learner, restore_learner
 from terrapatch.learn.pixels.nets import KINDS, NetLearner, make_net, net_names, parse_net
 from terrapatch.learn.pixels.nets.holding import TINY, held_pixels
 from terrapatch.learn.pixels.nets.patches import cut_patches
 from terrapatch.learn.pixels.nets.training import Standard, steady, turned, turned_back
+from terrapatch.learn.pixels.posteriors import posterior_blocks
 
 Floats = NDArray[np.float32]
 BANDS = 24
@@ -208,7 +213,9 @@ def test_what_does_not_fit_is_not_restored(scene: tuple[Floats, NDArray[np.int32
         "settings of the network are damaged", settings | {"options": {"net": "x"}}, **{name: data}
     )
     refused("settings of the network are damaged", settings | {"options": [1]}, **{name: data})
-    refused("settings of the network are damaged", settings | {"classes": [2, 1]}, **{name: data})
+    for wrong in ({"classes": [2, 1]}, {"temperature": 0}, {"chosen": 3}, {"features": "x"}):
+        refused("settings of the network are damaged", settings | wrong, **{name: data})
+    refused("where the network has", settings | {"features": 10**9}, **{name: data})
 
 
 def test_patches_are_cut_from_the_mirrored_scene(scene: tuple[Floats, NDArray[np.int32]]) -> None:
@@ -249,7 +256,9 @@ def test_gaps_count_as_the_mean_and_reach_no_further(
         quick().fit(Values(values), labelled(ids))
 
 
-def test_scores_depend_on_no_cut(scene: tuple[Floats, NDArray[np.int32]]) -> None:
+def test_scores_depend_on_no_cut(
+    scene: tuple[Floats, NDArray[np.int32]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     learner = quick(patch=7).fit(Values(scene[0]), labelled(scene[1]))
     whole = learner.scores(scene[0])
     part = learner.scores(scene[0][5:25, 3:20])
@@ -259,6 +268,10 @@ def test_scores_depend_on_no_cut(scene: tuple[Floats, NDArray[np.int32]]) -> Non
     np.testing.assert_allclose(
         one.scores(rows)[:, 0], one.scores(scene[0]).reshape(-1, 3), atol=1e-5
     )
+    strips = one.scores(scene[0])
+    monkeypatch.setattr("terrapatch.learn.pixels.nets.learner.FLOATS", 1)  # the smallest parts
+    np.testing.assert_allclose(learner.scores(scene[0]), whole, atol=1e-5)
+    np.testing.assert_allclose(one.scores(scene[0]), strips, atol=1e-5)
     with pytest.raises(SamplesError, match="trained on 24 features and the pixels have 3"):
         learner.scores(scene[0][..., :3])
 
@@ -334,6 +347,7 @@ def test_training_stops_when_held_pixels_no_longer_gain(
     losses = learner.history["val_loss"]
     assert len(losses) < 60
     assert learner.chosen["epoch"] == int(np.argmin(losses)) + 1 == len(losses) - 2
+    assert learner.temperature != 1
     assert learner.chosen["train"] == 360 > learner.chosen["held"] > 0
     assert [now[0] for now in told].count("training again") == learner.chosen["epoch"]
 
@@ -364,8 +378,28 @@ def test_one_class_and_wrong_places_are_refused(scene: tuple[Floats, NDArray[np.
         quick(lr=10, decay=10, epochs=30, held=0).fit(Values(values), labelled(ids))
 
 
+def test_from_a_cube_to_posteriors(scene: tuple[Floats, NDArray[np.int32]]) -> None:
+    values = scene[0].copy()
+    values[10:13, 10:13] = np.nan
+    labels = PixelLabels(
+        np.where(np.isnan(values[..., 0]), 0, scene[1]).astype(np.int32), ("a", "b", "c")
+    )
+    cube = Cube.of_array(values)
+    stack = FeatureStack.fit(["pca:components=6"], cube)
+    learner = parse_learner("net:cnn2d,patch=5,epochs=6,width=0.5,lr=4e-3,batch=16", 1)
+    with stack.over(cube) as live:
+        learner.fit(live, labels.pixels(np.indices(labels.shape).sum(0) % 9 == 0))
+        again = restore_learner(learner.kind, learner.settings(), learner.files())
+        found = np.zeros(labels.shape, np.int32)
+        for block in posterior_blocks(live, again):
+            told = again.classes_[block.probabilities.argmax(-1)]
+            found[block.rows, block.cols] = np.where(block.valid, told, 0)
+    assert (found[10:13, 10:13] == 0).all()
+    assert (found == labels.ids)[labels.labelled].mean() > 0.8
+
+
 def test_texts_are_read_and_written() -> None:
-    settings = parse_net("net:hybridsn,patch=7,epochs=5,refit=yes,balance=root", seed=9)
+    settings = parse_net("net:hybridsn,patch=7,epochs=5,held=0.1,refit=yes,balance=root", seed=9)
     assert (settings.patch, settings.epochs, settings.refit, settings.seed) == (7, 5, True, 9)
     assert parse_net(settings.text) == settings
     assert parse_net("ssrn").patch == KINDS["ssrn"].defaults["patch"]
@@ -383,6 +417,7 @@ def test_texts_are_read_and_written() -> None:
         ("cnn2d,patch=big", "give a whole number"),
         ("cnn2d,lr=fast", "give a number"),
         ("cnn2d,refit=1", "give yes or no"),
+        ("cnn2d,refit=yes", "refit needs pixels that decide the epoch; give held"),
         ("cnn2d,patch=8", "does not take patch=8; choose an odd number from 3 to 65"),
         ("spectral1d,patch=3", "does not take patch=3; choose 1"),
         ("cnn2d,lr=nan", "lr=nan is not from"),

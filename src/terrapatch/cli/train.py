@@ -82,7 +82,7 @@ HeadName = Annotated[
     str | None,
     typer.Option(
         "--head",
-        help="ridge, logistic, linear-svm, rbf-svm, forest, knn, centroid, mlp; or cnn, which "
+        help="ridge, logistic, linear-svm, rbf-svm, forest, lda, knn, centroid, mlp; or cnn, which "
         "learns from whole maps and sets --pooling flatten and --layers if neither is given.",
         show_default="what measured best",
         rich_help_panel=_HEAD,

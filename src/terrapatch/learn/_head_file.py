@@ -23,6 +23,7 @@ HARMLESS = frozenset(
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.tree._tree.Tree",
         "terrapatch.learn.cnn_head.CnnHead",
+        "terrapatch.learn.discriminant.ShrunkDiscriminant",
     }
 )
 _SCHEMA = "schema.json"

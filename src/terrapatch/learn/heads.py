@@ -8,6 +8,7 @@ logistic    multinomial logistic regression (Cox 1958)                       C
 linear-svm  linear support vector machine, one class against the rest        C
 rbf-svm     support vector machine with a Gaussian kernel (Cortes 1995)      C, gamma
 forest      500 randomised trees (Breiman 2001)                              leaf size
+lda         linear discriminant analysis, shrunken (Friedman 1989)           shrinkage
 knn         nearest neighbours, weighed by closeness                         neighbours
 centroid    the nearest mean of a class                                      nothing
 mlp         one hidden layer of 256                                          penalty
@@ -90,6 +91,12 @@ def _forest(seed: int) -> Any:
     return RandomForestClassifier(500, n_jobs=-1, random_state=seed)
 
 
+def _lda(seed: int) -> Any:  # noqa: ARG001 (nothing about it is random)
+    from terrapatch.learn.discriminant import ShrunkDiscriminant
+
+    return ShrunkDiscriminant()
+
+
 def _knn(seed: int) -> Any:  # noqa: ARG001 (nothing about it is random)
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -122,6 +129,7 @@ HEADS = {
         Head("linear-svm", _linear_svm, {"C": (1.0, 10.0, 30.0)}),
         Head("rbf-svm", _rbf_svm, {"C": (1.0, 10.0, 100.0), "gamma": ("scale",)}),
         Head("forest", _forest, {"min_samples_leaf": (1, 3)}),
+        Head("lda", _lda, {"shrinkage": ("auto", 0.02, 0.1, 0.3)}),
         Head("knn", _knn, {"n_neighbors": (1, 3, 5, 9)}),
         Head("centroid", _centroid),
         Head("mlp", _mlp, {"alpha": (1e-4, 1e-2)}),

@@ -13,6 +13,7 @@ layer-l2               each layer divided by its length, then concatenated
 standardise            each dimension to mean 0 and deviation 1
 standardise-l2         the same, then the row divided by its length
 standardise-layer-l2   the same, then each layer divided by its length
+standardise-layer      the same, then each layer divided by the root of its width
 pca64-half             layer-l2, the 64 first principal components, each divided
                        by the fourth root of its variance, then l2
 standardise-pca64-half the same with each dimension standardised in place of
@@ -144,8 +145,10 @@ class Standardise(Scaling):
     update of Chan, Golub and LeVeque (The American Statistician 37, 1983).
 
     Args:
-        norm: What follows: ``none``, ``row`` or ``layer`` (see ``Unit``).
-        groups: The layers ``(name, start, stop)``, needed for ``layer``.
+        norm: What follows: ``none``, ``row`` or ``layer`` (see ``Unit``); or ``width``, which
+            divides each layer by the square root of its width, so that a layer of few numbers
+            has as much to say about distances as one of many.
+        groups: The layers ``(name, start, stop)``, needed for ``layer`` and ``width``.
     """
 
     _array_names = ("mean", "inverse")
@@ -249,7 +252,15 @@ def _apply_norm(rows: Floats, norm: str, groups: Groups | None) -> Floats:
         return unit_rows(rows)
     if norm == "layer" and groups is not None:
         return unit_rows(rows, groups)
-    raise ValueError(f"norm must be none, row, or layer with groups; got {norm!r}")
+    if norm == "width" and groups is not None:
+        return rows / np.repeat(*_roots(groups))
+    raise ValueError(f"norm must be none, row, or layer or width with groups; got {norm!r}")
+
+
+def _roots(groups: Groups) -> tuple[Floats, NDArray[np.intp]]:
+    """Return the root of each layer's width, and the widths."""
+    widths = np.array([stop - start for _, start, stop in groups])
+    return np.sqrt(widths), widths
 
 
 def _checked(
@@ -271,6 +282,7 @@ _SCALINGS: dict[str, Callable[[Groups], Scaling]] = {
     "standardise": lambda _: Standardise("none"),
     "standardise-l2": lambda _: Standardise("row"),
     "standardise-layer-l2": partial(Standardise, "layer"),
+    "standardise-layer": partial(Standardise, "width"),
     "pca64-half": partial(HalfWhitenedPCA, 64),
     "standardise-pca64-half": lambda _: HalfWhitenedPCA(64, standardise=True),
 }

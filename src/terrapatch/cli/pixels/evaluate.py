@@ -71,12 +71,15 @@ def evaluate(
     given = dict(locals()) | {"protocols": protocols_}
     with speaking(as_json, quiet, debug) as voice:
         from terrapatch.studies.pixels.asked import open_task
+        from terrapatch.studies.pixels.evaluating import WRITERS
         from terrapatch.studies.pixels.evaluating import evaluate as run
         from terrapatch.studies.pixels.protocols import FOUR
         from terrapatch.studies.pixels.recipes import default_recipe
 
         judging = study.judging_of(given, FOUR)
+        study.refuse_early(given, WRITERS)
         task = open_task(cube, **study.labels_of(given))
+        voice.message(task.cube.describe())
         voice.message(task.labels.describe())
         made = run(
             task,

@@ -71,16 +71,20 @@ def ladder(
     given = dict(locals()) | {"protocols": protocols_}
     with speaking(as_json, quiet, debug) as voice:
         from terrapatch.studies.pixels.asked import open_task
+        from terrapatch.studies.pixels.ladder import WRITERS, read_steps
         from terrapatch.studies.pixels.ladder import ladder as run
         from terrapatch.studies.pixels.protocols import FOUR
 
         judging = study.judging_of(given, FOUR)
+        study.refuse_early(given, WRITERS)
+        chosen = None if steps is None else read_steps(steps)
         task = open_task(cube, **study.labels_of(given))
+        voice.message(task.cube.describe())
         voice.message(task.labels.describe())
         made = run(
             task,
             out=out,
-            steps=steps,
+            steps=chosen,
             judging=judging,
             overwrite=overwrite,
             progress=voice.progress,

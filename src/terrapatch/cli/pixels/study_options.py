@@ -162,13 +162,24 @@ def recipe_of(given: dict[str, Any], default: PixelRecipe) -> PixelRecipe:
     )
 
 
+def refuse_early(given: dict[str, Any], writers: str) -> None:
+    """Refuse a recipe that is mistyped, and a folder that is taken, before a cube is read."""
+    from terrapatch.studies._staging import refuse_existing
+    from terrapatch.studies.pixels.asked import PixelRecipe
+
+    if given["out"] is not None:
+        refuse_existing(given["out"], given["overwrite"], writers)
+    if "feature" in given:
+        recipe_of(given, PixelRecipe())
+
+
 def judging_of(given: dict[str, Any], usual: tuple[str, ...]) -> Judging:
     """Return how a command judges; ``usual`` are the protocols if none are named."""
     from terrapatch.studies.pixels.protocols import Judging
 
     named = given["protocols"]
-    chosen = tuple(p.strip() for p in named.split(",") if p.strip()) if named else usual
-    if not named and given.get("regions") is not None:
+    chosen = usual if named is None else tuple(p.strip() for p in named.split(",") if p.strip())
+    if named is None and given.get("regions") is not None:
         chosen = (*chosen, "regions")
     return Judging(
         protocols=chosen,

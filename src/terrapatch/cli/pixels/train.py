@@ -78,11 +78,13 @@ def train(
     with speaking(as_json, quiet, debug) as voice:
         from terrapatch.studies.pixels.asked import open_task
         from terrapatch.studies.pixels.recipes import default_recipe
-        from terrapatch.studies.pixels.training import TRAINING
+        from terrapatch.studies.pixels.training import TRAINING, WRITERS
         from terrapatch.studies.pixels.training import train as run
 
         judging = study.judging_of(given, (*TRAINING.protocols, *(["fixed"] if train_ else [])))
+        study.refuse_early(given, WRITERS)
         task = open_task(cube, **study.labels_of(given))
+        voice.message(task.cube.describe())
         voice.message(task.labels.describe())
         made = run(
             task,

@@ -82,8 +82,8 @@ class ColumnGeometry:
 
     @property
     def halo(self) -> int:
-        """Pixels around a block that its tiles may reach into."""
-        return self.half + FILL + self.unit - 1
+        """Pixels around a block: what is seen and fills its holes, and what tiles begin with."""
+        return self.half + max(FILL, self.unit - 1)
 
     @property
     def n(self) -> int:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from terrapatch.errors import FeatureError
 from terrapatch.features.pixels import _planes as planes
 from terrapatch.features.pixels._options import Options, canonical
+from terrapatch.features.pixels._thresholds import THRESHOLDS, automatic_areas, given_thresholds
 from terrapatch.features.pixels._tree_attributes import ATTRIBUTES, RISING, NodeAttributes
 from terrapatch.features.pixels._trees import MAX_TREE_BYTES, SHAPES_BYTES, ImageTree
 from terrapatch.features.pixels.base import (
@@ -43,16 +44,6 @@ TREES = ("maxmin", "shapes")
 # Components are counted in whole steps of one part in 32,767 of six deviations, from 1 to
 # 65,535 with the mean at 32,768; 0 is left for invalid pixels.
 DEVIATIONS, STEPS, MIDDLE = 6.0, 32767, 32768
-# Areas, in thousands of metres by the side of a pixel: the range of Ghamisi, Benediktsson and
-# Sveinsson (IEEE TGRS 52, 2014), and the side where none is known.
-AREAS, SIDE = (1, 4, 7, 10, 14), 20.0
-THRESHOLDS: Mapping[str, tuple[float, ...]] = {
-    "diagonal": (10.0, 25.0, 50.0, 100.0),  # pixels; Dalla Mura et al.
-    "inertia": (0.2, 0.3, 0.4, 0.5),  # a square has 1/6; Dalla Mura et al.
-    # Deviations of the component: 5 to 25 % of a mean that lies six above the lowest value,
-    # the range of Marpu et al. (IEEE GRSL 10, 2013).
-    "std": (0.3, 0.6, 0.9, 1.2, 1.5),
-}
 
 
 @dataclass(frozen=True)
@@ -98,7 +89,7 @@ class AttributeProfile(PixelFeature):
             read.word("of", SOURCES, "pca"),
             read.words("attributes", ("area", "inertia", "std"), ATTRIBUTES),
             read.word("tree", TREES, "maxmin"),
-            **{name: _thresholds(read, name) for name in ATTRIBUTES},
+            **{name: given_thresholds(read, name) for name in ATTRIBUTES},
         )
         read.done()
         unused = [n for n in ATTRIBUTES if n in options and n not in made.attributes]
@@ -132,37 +123,6 @@ class AttributeProfile(PixelFeature):
             name: getattr(self, name) or automatic_areas(cube) for name in self.attributes
         }
         return FittedAttributes(self.projection, self.tree, thresholds, components)
-
-
-def automatic_areas(cube: Cube) -> tuple[float, ...]:
-    """Return area thresholds in pixels, by the side of a pixel; 20 m where none is known.
-
-    Args:
-        cube: The cube.
-    """
-    from terrapatch.ground import pixel_hectares
-
-    hectares = pixel_hectares(cube.geobox)
-    side = SIDE if hectares is None else math.sqrt(1e4 * float(np.median(hectares)))
-    areas = sorted({max(2, round(1000 * a / side)) for a in AREAS})
-    return tuple(float(a) for a in areas)
-
-
-def _thresholds(read: Options, name: str) -> tuple[float, ...]:
-    """Take thresholds such as ``100+500``, rising; empty or the usual ones for ``auto``."""
-    text = read.text(name, "auto")
-    if text == "auto":
-        return THRESHOLDS.get(name, ())
-    try:
-        values = {float(part) for part in text.split("+")}
-    except ValueError:
-        values = {math.nan}
-    if not all(0 < value < math.inf for value in values):
-        raise FeatureError(
-            f"{name}={text} of 'eap' is not understood; write positive numbers joined by +, such "
-            f"as {name}={'100+500' if name == 'area' else '+'.join(map(str, THRESHOLDS[name]))}"
-        )
-    return tuple(sorted(values))
 
 
 class FittedAttributes(FittedFeature):

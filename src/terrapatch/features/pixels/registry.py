@@ -34,6 +34,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "texture": f"{_HERE}.texture",
         "emp": f"{_HERE}.profiles",
         "eap": f"{_HERE}.attributes",
+        "segments": f"{_HERE}.segments",
         "cnn": f"{_HERE}.hypercolumns",
     }
 )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from terrapatch.errors import writing
+from terrapatch.errors import OutputError, writing
 
 IN_MEMORY = 1 << 26
 """Bytes of an array that memory holds at most."""
@@ -34,6 +34,8 @@ def scratch_array(
     if n_bytes <= IN_MEMORY:
         return np.zeros(shape, kind)
     place = Path(tempfile.gettempdir()) if folder is None else folder
+    if not place.is_dir():
+        raise OutputError(f"there is no scratch folder {place}; make it, or name another")
     with writing(place), tempfile.TemporaryFile(dir=place) as file:
         file.truncate(n_bytes)
         return np.memmap(file, kind, "r+", shape=shape)

@@ -98,4 +98,5 @@ def _squares(rows: Floats) -> Floats:
     """Return squared distances ``(n, n)``."""
     centred = rows - rows.mean(axis=0)
     length = np.einsum("ij,ij->i", centred, centred)
-    return np.maximum(length[:, None] + length - 2 * centred @ centred.T, 0.0)
+    square = length[:, None] + length - 2 * centred @ centred.T
+    return np.asarray(np.maximum(square, 0.0))

@@ -8,6 +8,7 @@ test on neighbours of what was trained on and choose what remembers, not what ge
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -36,6 +37,21 @@ UNSEEN = -50.0
 _RBF = "rbf-svm"
 
 
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What a learner says of training pixels that it did not see.
+
+    Attributes:
+        pixels: Numbers of the pixels among those it chose by ``(n,)``.
+        scores: Their scores ``(n, classes)``, each without its own fold.
+        true: Position of each one's class, from 1 ``(n,)``.
+    """
+
+    pixels: NDArray[np.intp]
+    scores: Floats
+    true: NDArray[np.intp]
+
+
 class HeadLearner(PixelLearner):
     """A scaling and a scikit-learn classifier on each pixel's numbers.
 
@@ -53,6 +69,7 @@ class HeadLearner(PixelLearner):
         told: How hyper-parameters and temperature were chosen, in a sentence.
         chosen: The hyper-parameters.
         counts: Training pixels of each class in ``classes_``.
+        held: Scores of the pixels of the folds, after ``fit``.
 
     Raises:
         SamplesError: If head, balance or folds do not exist.
@@ -88,6 +105,7 @@ class HeadLearner(PixelLearner):
         self.temperature, self.told = 1.0, ""
         self.chosen: dict[str, Any] = {}
         self.counts: list[int] = []
+        self.held: Held | None = None
 
     def fit(
         self, values: PixelValues, pixels: LabelledPixels, *, progress: Progress | None = None
@@ -114,11 +132,8 @@ class HeadLearner(PixelLearner):
             self.chosen = self._choose(rows[some], part.ids, folds, progress)
             if progress is not None:
                 progress("fitting", 0, 1)
-            self.pipeline = self._made(len(rows)).fit(rows, pixels.ids)
+            self.pipeline = self._fitted(rows, pixels.ids)
             self.temperature = self._calibrated(rows[some], part.ids, folds)
-        if "n_jobs" in self.pipeline[-1].get_params():
-            # Trees that vote in threads add up in an order that changes the last bits.
-            self.pipeline[-1].set_params(n_jobs=1)
         self.told = self._said(folds, len(some), len(rows))
         if progress is not None:
             progress("fitting", 1, 1)
@@ -219,12 +234,16 @@ class HeadLearner(PixelLearner):
             ) from fault
         return made
 
-    def _made(self, n: int) -> Any:
-        """Return the unfitted pipeline with all that was chosen, for ``n`` pixels."""
+    def _fitted(self, rows: Floats, ids: NDArray[np.int32]) -> Any:
+        """Return the pipeline with all that was chosen, fitted to rows."""
         made = make_head(self.head, self.scaling, self.groups, self.seed, class_weight=self.balance)
         _set(made[-1], self.chosen, self.name)
         if "n_neighbors" in made[-1].get_params():
-            made[-1].set_params(n_neighbors=min(made[-1].n_neighbors, n))
+            made[-1].set_params(n_neighbors=min(made[-1].n_neighbors, len(rows)))
+        made.fit(rows, ids)
+        if "n_jobs" in made[-1].get_params():
+            # Trees that vote in threads add up in an order that changes the last bits.
+            made[-1].set_params(n_jobs=1)
         return made
 
     def _choose(
@@ -257,17 +276,20 @@ class HeadLearner(PixelLearner):
         """Fit the temperature on pixels of the folds, each scored without its own fold."""
         from terrapatch.learn.calibration import fit_temperature
 
+        self.held = None
         if not folds:
             return 1.0
         found, true = [], []
         for train, test in folds.pairs:
-            fitted = self._made(len(train)).fit(rows[train], ids[train])
+            fitted = self._fitted(rows[train], ids[train])
             given = scores(fitted, rows[test])
             full = np.full((len(test), len(self.classes_)), given.min() + UNSEEN)
             full[:, np.searchsorted(self.classes_, fitted.classes_)] = given
             found.append(full)
             true.append(np.searchsorted(self.classes_, ids[test]) + 1)
-        return fit_temperature(np.concatenate(found), np.concatenate(true))
+        pixels = np.concatenate([test for _, test in folds.pairs])
+        self.held = Held(pixels, np.concatenate(found), np.concatenate(true))
+        return fit_temperature(self.held.scores, self.held.true)
 
     def _said(self, folds: InnerFolds, n_tuned: int, n: int) -> str:
         if not folds:

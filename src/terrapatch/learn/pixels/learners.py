@@ -12,12 +12,16 @@ from terrapatch.learn.pixels.base import PixelLearner
 from terrapatch.learn.pixels.heads import HeadLearner
 
 NETS = "terrapatch.learn.pixels.nets"
-_NET = "net"
+BLEND = "terrapatch.learn.pixels.blend"
+_NET, _BLEND = "net", "blend"
 _OPTIONS = ("scaling", "balance", "folds")
+_WORDS = {"gamma": ("scale",), "shrinkage": ("auto",)}
+"""What a parameter may be beside a number."""
+_MOST = {"shrinkage": 1.0}
 
 
 def learner_names() -> list[str]:
-    """Return the heads that ``parse_learner`` knows; networks are ``net:NAME``."""
+    """Return the heads that ``parse_learner`` knows; there are ``net:…`` and ``blend:…`` too."""
     return [name for name, head in HEADS.items() if not head.spatial]
 
 
@@ -27,8 +31,10 @@ def parse_learner(text: str, seed: int = 0) -> PixelLearner:
     Args:
         text: The name of a head with options after a colon, such as
             ``rbf-svm:C=100,gamma=scale`` (parameters that are given are not chosen),
-            ``forest:balance=balanced``, ``rbf-svm:folds=stratified,scaling=none``; or
-            ``net:NAME,OPTION=…`` (see ``terrapatch.learn.pixels.nets``).
+            ``forest:balance=balanced``, ``rbf-svm:folds=stratified,scaling=none``;
+            ``net:NAME,OPTION=…`` (see ``terrapatch.learn.pixels.nets``); or several heads,
+            each on some of the layers, ``blend:lda@eap+mean|rbf-svm:C=100@emp`` (see
+            ``terrapatch.learn.pixels.blend``).
         seed: Seed of everything random.
 
     Raises:
@@ -39,10 +45,24 @@ def parse_learner(text: str, seed: int = 0) -> PixelLearner:
     if name == _NET:
         made: PixelLearner = _from(f"{NETS}:make_net")(rest, seed)
         return made
+    if name == _BLEND:
+        blend: PixelLearner = _from(f"{BLEND}:make_blend")(rest, seed)
+        return blend
+    return parse_head(text, seed)
+
+
+def parse_head(text: str, seed: int = 0) -> HeadLearner:
+    """Return the unfitted learner of one head, see ``parse_learner``.
+
+    Raises:
+        SamplesError: If head or option are unknown or not understood.
+        ClusterError: If there is no scaling of this name.
+    """
+    name, _, rest = text.strip().partition(":")
     if name not in learner_names():
         raise SamplesError(
             f"there is no learner {name!r}; choose one of {', '.join(learner_names())}, "
-            "or a network (net:NAME)"
+            "a network (net:NAME), or several heads (blend:…)"
         )
     options = _options(text, rest)
     parameters = {key: options.pop(key) for key in list(options) if key not in _OPTIONS}
@@ -80,6 +100,9 @@ def restore_learner(
     if kind == _NET:
         made: PixelLearner = _from(f"{NETS}:NetLearner").restore(settings, files)
         return made
+    if kind == _BLEND:
+        blend: PixelLearner = _from(f"{BLEND}:BlendLearner").restore(settings, files)
+        return blend
     raise RecipeError(
         f"the model holds a learner of kind {kind!r}, which this program does not know; train the "
         "model again, or use the program that wrote it"
@@ -105,12 +128,14 @@ def _options(text: str, rest: str) -> dict[str, str]:
 def _value(name: str, key: str, value: str) -> int | float | str:
     """Return a parameter as the type that the head's own grid has."""
     kinds = {type(v) for v in HEADS[name].grid[key]}
-    if value == "scale" and str in kinds:
+    if value in _WORDS.get(key, ()):
         return value
     try:
         found = int(value) if kinds == {int} else float(value)
     except ValueError:
         found = 0
-    if not 0 < found < float("inf"):
-        raise SamplesError(f"{key}={value} of the learner {name} is no number above 0")
+    most = _MOST.get(key, float("inf"))
+    if not 0 < found <= most or found == float("inf"):
+        upto = f" and up to {most:g}" if key in _MOST else ""
+        raise SamplesError(f"{key}={value} of the learner {name} is no number above 0{upto}")
     return found

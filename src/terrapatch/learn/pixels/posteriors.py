@@ -185,7 +185,7 @@ def _raw(
     for rows, cols in tiles(values.shape, tile_side(values)):
         around = read_around(values, rows, cols, halo)
         own = around[halo : around.shape[0] - halo, halo : around.shape[1] - halo]
-        valid = np.isfinite(own).all(axis=-1)
+        valid = np.asarray(np.isfinite(own).all(axis=-1))
         found = np.zeros((*valid.shape, len(learner.classes_)), np.float32)
         drawn = np.zeros(valid.shape, np.float32)
         if valid.any():

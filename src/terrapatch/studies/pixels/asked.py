@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from terrapatch.cubes import Cube
 from terrapatch.errors import SamplesError
+from terrapatch.learn.pixels._class_names import read_class_names
 from terrapatch.learn.pixels.labels import PixelLabels, read_labels
 from terrapatch.learn.pixels.learners import parse_learner
 from terrapatch.learn.pixels.smoothers import parse_smoothing
@@ -132,18 +133,27 @@ def open_task(
     if isinstance(labels, PixelLabels):
         return PixelTask(opened, labels, None, told)
     found = read_labels(opened, labels, **told)
-    _refuse_empty_classes(found, opened.name)
+    _refuse_empty_classes(found, _unused(classes, ignore, found.classes), opened.name)
     return PixelTask(opened, found, labels, told)
 
 
-def _refuse_empty_classes(labels: PixelLabels, name: str) -> None:
-    empty = [c for c, n in labels.counts.items() if not n]
+def _unused(
+    classes: ClassNames | None, ignore: Sequence[int], found: tuple[str, ...]
+) -> list[str]:
+    """Return the names that a person gave to values and that no label has."""
+    given = read_class_names(classes) or {}
+    wanted = [name for value, name in given.items() if value > 0 and value not in ignore]
+    return [name for name in dict.fromkeys(wanted) if name not in found]
+
+
+def _refuse_empty_classes(labels: PixelLabels, unused: Sequence[str], name: str) -> None:
+    empty = [*(c for c, n in labels.counts.items() if not n), *unused]
     if empty:
         lost = ", ".join(f"{reason} {n:,}" for reason, n in labels.left_out.items())
         raise SamplesError(
             f"no pixel of {name} has the class {', '.join(map(repr, empty))}, so it cannot be "
-            f"learned{f' (left out: {lost})' if lost else ''}; label some of it, or leave the "
-            "class out of the names"
+            f"learned{f' (left out: {lost})' if lost else ''}; label some of it, leave the class "
+            "out, or leave out bands that miss data there (see terrapatch pixels info, --drop)"
         )
 
 

@@ -104,8 +104,9 @@ def _source(cube: Any, path: Path, reading: Mapping[str, Any]) -> Cube | Feature
     if isinstance(cube, FeatureRaster):
         return cube
     if isinstance(cube, str | os.PathLike):
-        if Path(cube).resolve() == path.resolve():
-            raise OutputError(f"{path} is the cube itself; choose another name for the map")
+        for file in (path, *_beside(path).values()):
+            if Path(cube).resolve() == file.resolve():
+                raise OutputError(f"{file} is the cube itself; choose another name for the map")
         if is_store(Path(cube)):
             return FeatureRaster.open(cube)
     return Cube.open(cube, **reading)

@@ -11,6 +11,7 @@ import numpy as np
 from terrapatch.errors import SamplesError
 from terrapatch.learn.pixels.evaluating import Protocol, ProtocolPlan
 from terrapatch.learn.pixels.labels import PixelLabels
+from terrapatch.learn.pixels.leakage import MODES
 from terrapatch.learn.pixels.splits import (
     PixelSplit,
     block_folds,
@@ -90,6 +91,21 @@ class Judging:
         for name, value in (("buffer", self.buffer), ("field buffer", self.field_buffer)):
             if value is not None and value < 0:
                 raise SamplesError(f"the {name} is {value} pixels; give 0 or more")
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        if not 0 < self.share < 1:
+            raise SamplesError(
+                f"the share {self.share:g} of training pixels must lie between 0 and 1"
+            )
+        if self.side < 1:
+            raise SamplesError(f"the side of a block is {self.side} pixels; give 1 or more")
+        if self.n_train is not None and self.n_train < 0:
+            raise SamplesError(f"{self.n_train} training pixels were asked for; give 0 or more")
+        if self.folds is not None and self.folds < 2:
+            raise SamplesError(f"{self.folds} folds were asked for; ask for 2 or more")
+        if self.guard not in MODES:
+            raise SamplesError(f"the guard {self.guard!r} is not known; choose {' or '.join(MODES)}")
 
     def plan(self, task: PixelTask, window: int | None) -> ProtocolPlan:
         """Split the labels.
@@ -115,8 +131,8 @@ class Judging:
                 notes.append(f"The protocol {name} is missing: {fault}.")
         if not made or all(protocol.name == "random" for protocol in made):
             raise SamplesError(
-                "neither blocks nor fields can be held out, and a random split is not shown "
-                f"alone. {' '.join(notes)}"
+                "a random split is never shown alone; add blocks, fields or regions to the "
+                f"protocols{''.join(f'. {note}' for note in notes).removesuffix('.')}"
             )
         return ProtocolPlan(tuple(made), tuple(notes))
 

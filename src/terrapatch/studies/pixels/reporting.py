@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from terrapatch.cubes.describing import sentences
 from terrapatch.legend import Legend
 from terrapatch.studies.figures import bars_with_intervals, confusion_figure
 from terrapatch.studies.page import GalleryItem, Page
@@ -78,7 +79,7 @@ def report_page(made: PixelEvaluation, pictures: Pictures, title: str = "") -> P
     page.section("The scene and the splits")
     page.gallery(pictures.items, "The scene, its labels and what trained", side=LONGEST)
     page.section("How it was judged")
-    for sentence in made.report.sentences():
+    for sentence in (*sentences(made.task.cube), *made.report.sentences()):
         page.text(sentence)
     page.recipe(recipe_facts(made))
     return page

@@ -51,7 +51,11 @@ def read_net(
         if len(classes) < 2 or (np.diff(classes) <= 0).any():
             raise ValueError("the class ids do not rise")
         features = int(settings["features"])
-        with torch.random.fork_rng(devices=[]):
+        if not all(isinstance(settings[name], Mapping) for name in ("chosen", "history")):
+            raise TypeError("what was chosen is not told")
+        if not 0 < float(settings["temperature"]) < float("inf"):
+            raise ValueError("the temperature is not above 0")
+        with torch.device("meta"):  # shapes without memory
             network = find_net(made.net).build(
                 features, len(classes), made.patch, made.width, made.dropout
             )
@@ -61,9 +65,11 @@ def read_net(
         ) from fault
     tensors = _tensors(files)
     expected = {f"{_NETWORK}{name}": tensor for name, tensor in network.state_dict().items()}
-    standard = Standard(torch.zeros(features), torch.zeros(features))
-    _check(tensors, expected | {_MEAN: standard.mean, _FACTOR: standard.factor})
-    network.load_state_dict({name: tensors[f"{_NETWORK}{name}"] for name in network.state_dict()})
+    row = torch.empty(features, device="meta")
+    _check(tensors, expected | {_MEAN: row, _FACTOR: row})
+    network.load_state_dict(
+        {name: tensors[f"{_NETWORK}{name}"] for name in network.state_dict()}, assign=True
+    )
     return made, classes, network.eval(), Standard(tensors[_MEAN], tensors[_FACTOR])
 
 

@@ -79,7 +79,7 @@ KINDS = {
             "Hu et al. 2015, Journal of Sensors, 258619",
             least=1,
             most=1,
-            defaults={"patch": 1},
+            defaults={"patch": 1, "noise": 0.01, "lr": 3e-3},
         ),
         NetKind(
             "cnn2d",
@@ -113,7 +113,7 @@ KINDS = {
             "attention over groups of neighbouring bands",
             "Hong et al. 2022, IEEE TGRS 60",
             least=1,
-            defaults={"patch": 3, "lr": 5e-4},
+            defaults={"patch": 3, "noise": 0.0},
         ),
     )
 }

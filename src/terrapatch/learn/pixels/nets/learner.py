@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from terrapatch.backbones.precision import choose_device
 from terrapatch.errors import SamplesError
+from terrapatch.learn.calibration import fit_temperature
 from terrapatch.learn.pixels.base import (
     Floats,
     LabelledPixels,
@@ -47,6 +48,8 @@ class NetLearner(PixelLearner):
     Attributes:
         window: Side of the square it looks at.
         classes_: Class ids it has learned, rising, after ``fit``.
+        temperature: After ``fit``: what scores are divided by to be the best logarithms of
+            probabilities, by the held pixels; 1 where none are held.
         chosen: After ``fit``: pixels trained on and held, how the held were chosen, the epoch
             that was kept, the number of weights.
         history: After ``fit``: losses and accuracies of every epoch, by name.
@@ -57,6 +60,7 @@ class NetLearner(PixelLearner):
     def __init__(self, settings: NetSettings) -> None:
         self.options = settings
         self.window = settings.patch
+        self.temperature = 1.0
         self.chosen: dict[str, Any] = {}
         self.history: dict[str, list[Any]] = {}
         self._network: PixelNet | None = None
@@ -107,11 +111,19 @@ class NetLearner(PixelLearner):
         network = self._fresh(features)
         history = training.run(network, train, tried, options.epochs, "training")
         best = history.best if len(tried) else len(history) - 1
+        self.temperature = 1.0
+        if len(tried):
+            scores = training.scores(network, tried).numpy()
+            self.temperature = fit_temperature(scores, training.targets[tried] + 1)
         if options.refit and len(tried):
             network = self._fresh(features)
             training.run(network, np.arange(len(pixels)), tried[:0], best + 1, "training again")
         self._network = network
-        self.history = history.as_dict()
+        self.history = {
+            name: numbers
+            for name, numbers in history.as_dict().items()
+            if name != "lowest" and (len(tried) or not name.startswith("val_"))
+        }
         self.chosen = {
             "epoch": best + 1,
             "train": len(pixels) if options.refit else len(train),
@@ -194,6 +206,7 @@ class NetLearner(PixelLearner):
             "options": self.options.as_dict(),
             "features": len(standard.mean),
             "classes": self.classes_.tolist(),
+            "temperature": self.temperature,
             "chosen": self.chosen,
             "history": self.history,
         }
@@ -213,8 +226,8 @@ class NetLearner(PixelLearner):
         options, classes, network, standard = read_net(settings, files)
         made = cls(options)
         made.classes_, made._network, made._standard = classes, network, standard
-        made.chosen = dict(settings.get("chosen", {}))
-        made.history = dict(settings.get("history", {}))
+        made.temperature = float(settings["temperature"])
+        made.chosen, made.history = dict(settings["chosen"]), dict(settings["history"])
         return made
 
 

@@ -54,7 +54,7 @@ class NetSettings:
     net: str
     patch: int = 9
     width: float = 1.0
-    epochs: int = 60
+    epochs: int = 40
     batch: int = 64
     lr: float = 1e-3
     decay: float = 0.01
@@ -92,6 +92,8 @@ class NetSettings:
                 raise SamplesError(
                     f"{name} {getattr(self, name)!r} is not known; choose one of {', '.join(words)}"
                 )
+        if self.refit and not self.held:
+            raise SamplesError("refit needs pixels that decide the epoch; give held=0.2 as well")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON values."""

@@ -163,16 +163,26 @@ class Training:
         self, model: Any, standard: Standard, held: Index, device: torch.device
     ) -> tuple[float, float]:
         """Return loss and accuracy on the held pixels."""
+        scores = self._scored(model, standard, held, device)
+        truth = torch.from_numpy(self.targets[held])
+        right = float((scores.argmax(1) == truth).sum())
+        return float(functional.cross_entropy(scores, truth)), right / len(held)
+
+    def scores(self, network: PixelNet, places: Index) -> torch.Tensor:
+        """Return the scores ``(n, classes)`` that a trained network gives some pixels."""
+        return self._scored(network, self.standard, places, torch.device("cpu"))
+
+    def _scored(
+        self, model: Any, standard: Standard, places: Index, device: torch.device
+    ) -> torch.Tensor:
         model.eval()
-        loss = right = 0.0
         with torch.no_grad():
-            for start in range(0, len(held), _EVALUATED):
-                places = held[start : start + _EVALUATED]
-                truth = torch.from_numpy(self.targets[places]).to(device)
-                scores = model(standard(self.patches.take(places).to(device))).flatten(1)
-                loss += float(functional.cross_entropy(scores, truth, reduction="sum"))
-                right += float((scores.argmax(1) == truth).sum())
-        return loss / len(held), right / len(held)
+            return torch.cat(
+                [
+                    model(standard(self.patches.take(part).to(device))).flatten(1).cpu()
+                    for part in np.array_split(places, -(-len(places) // _EVALUATED))
+                ]
+            )
 
     def _batches(self, train: Index, epoch: int) -> list[Index]:
         """Return the pixels of each step, about equally many, so that no batch has one alone."""
