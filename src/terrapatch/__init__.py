@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from terrapatch import pixels
     from terrapatch.errors import TerrapatchError
     from terrapatch.features import FeatureRaster, embed
     from terrapatch.features.exports import export
@@ -106,6 +107,7 @@ __all__ = [
     "info",
     "look",
     "name",
+    "pixels",
     "sample_area",
     "similar",
     "smooth",
@@ -118,6 +120,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its module on first use."""
+    if name == "pixels":
+        return importlib.import_module("terrapatch.pixels")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'terrapatch' has no attribute {name!r}")

@@ -81,6 +81,8 @@ def test_names_mean_a_layer_or_all_of_a_kind() -> None:
     assert seen("lda@mean") == ["mean5", "mean9", "mean5-2"]
     assert seen("lda@mean9+pca") == ["pca", "mean9"]
     assert seen("lda@mean5-2") == ["mean5-2"]
+    assert seen("lda@mean5") == ["mean5", "mean5-2"]
+    assert seen("lda@mean5-1") == ["mean5"]
     assert seen("lda") == [name for name, _, _ in groups]
     with pytest.raises(SamplesError, match=r"'me'.*choose from pca, mean5, mean9, mean5-2, eap"):
         seen("lda@eap+me")

@@ -7,8 +7,10 @@ classifier gives the same bytes.
 
 from __future__ import annotations
 
+import importlib
 import io
 import re
+import sys
 import zipfile
 from typing import Any
 
@@ -27,6 +29,7 @@ HARMLESS = frozenset(
     }
 )
 _SCHEMA = "schema.json"
+_TORCH_ADAPTER = "sklearn.externals.array_api_compat.torch"
 _NAMED = re.compile(r'"__id__": (\d+)|"(\d+)\.np')
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -37,9 +40,7 @@ def dumped(classifier: Any) -> bytes:
     Raises:
         SamplesError: If it could only be kept together with code.
     """
-    import skops.io
-
-    data = _plain(skops.io.dumps(classifier))
+    data = _plain(_skops().dumps(classifier))
     strange = _strange(data)
     if strange:
         raise SamplesError(
@@ -59,8 +60,6 @@ def restored(data: bytes, name: str) -> Any:
     Raises:
         RecipeError: If they are damaged, or hold anything but a scikit-learn classifier.
     """
-    import skops.io
-
     try:
         strange = _strange(data)
         if strange:
@@ -68,7 +67,7 @@ def restored(data: bytes, name: str) -> Any:
                 f"{name} holds what is no part of scikit-learn ({', '.join(strange)}) and could "
                 "run code, so it is not opened; train the model again"
             )
-        return skops.io.loads(data, trusted=sorted(HARMLESS))
+        return _skops().loads(data, trusted=sorted(HARMLESS))
     except RecipeError:
         raise
     except Exception as fault:  # skops raises whatever a damaged file makes it meet
@@ -77,9 +76,25 @@ def restored(data: bytes, name: str) -> Any:
 
 
 def _strange(data: bytes) -> list[str]:
-    import skops.io
+    return sorted(set(_skops().get_untrusted_types(data=data)) - HARMLESS)
 
-    return sorted(set(skops.io.get_untrusted_types(data=data)) - HARMLESS)
+
+def _skops() -> Any:
+    """Import skops, but not torch with it.
+
+    skops imports every module of scikit-learn to list its classifiers, and one of them, an
+    adapter to torch that holds none, would load half a gigabyte.
+    """
+    if "skops.io" in sys.modules:
+        return sys.modules["skops.io"]
+    absent = _TORCH_ADAPTER not in sys.modules
+    if absent:
+        sys.modules[_TORCH_ADAPTER] = None  # type: ignore[assignment] # cannot be imported
+    try:
+        return importlib.import_module("skops.io")
+    finally:
+        if absent:
+            del sys.modules[_TORCH_ADAPTER]
 
 
 def _plain(data: bytes) -> bytes:

@@ -8,8 +8,8 @@ classifiers", IEEE PAMI 20, 1998).
 A blend is written as its members with ``|`` between them, a member as the text of a head, then
 ``@`` and the layers it sees with ``+`` between them (all layers without it):
 ``blend:lda@eap+mean|rbf-svm:C=100@emp|lda@segments``. A layer is named as in the stack
-(``mean5``, ``segments-2``) or by its kind, which means all layers of it (``mean``,
-``segments``).
+(``mean5``, ``segments-2``, the first of several ``segments-1``) or by its kind, which means
+all layers of it (``mean``, ``segments``).
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class Member:
 
 def _means(name: str, layer: str) -> bool:
     """Whether a layer is named, by itself or by its kind (``mean`` for ``mean5-2``)."""
+    if name.endswith("-1"):
+        return layer == name.removesuffix("-1")
     return layer == name or re.fullmatch(re.escape(name) + r"\d*(-\d+)?", layer) is not None
 
 

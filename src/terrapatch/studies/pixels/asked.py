@@ -137,9 +137,7 @@ def open_task(
     return PixelTask(opened, found, labels, told)
 
 
-def _unused(
-    classes: ClassNames | None, ignore: Sequence[int], found: tuple[str, ...]
-) -> list[str]:
+def _unused(classes: ClassNames | None, ignore: Sequence[int], found: tuple[str, ...]) -> list[str]:
     """Return the names that a person gave to values and that no label has."""
     given = read_class_names(classes) or {}
     wanted = [name for value, name in given.items() if value > 0 and value not in ignore]
@@ -147,9 +145,11 @@ def _unused(
 
 
 def _refuse_empty_classes(labels: PixelLabels, unused: Sequence[str], name: str) -> None:
-    empty = [*(c for c, n in labels.counts.items() if not n), *unused]
+    gone = [c for c, n in labels.counts.items() if not n]
+    empty = [*gone, *unused]
     if empty:
-        lost = ", ".join(f"{reason} {n:,}" for reason, n in labels.left_out.items())
+        left_out = labels.left_out if gone else {}
+        lost = ", ".join(f"{reason} {n:,}" for reason, n in left_out.items())
         raise SamplesError(
             f"no pixel of {name} has the class {', '.join(map(repr, empty))}, so it cannot be "
             f"learned{f' (left out: {lost})' if lost else ''}; label some of it, leave the class "

@@ -148,8 +148,10 @@ def seen(stack: FeatureStack, recipe: PixelRecipe) -> int | None:
 
 def cautions(task: PixelTask, stack: FeatureStack, window: int | None) -> tuple[str, ...]:
     """Say what a reader of the figures has to know about features and place."""
+    from terrapatch.features.pixels.registry import parse_feature
+
     told = [*task.labels.notes]
-    if stack.arrays():
+    if any(parse_feature(text).learns for text in stack.texts):
         told.append(
             "features were learned from all pixels of the scene, without labels (transductive): "
             "figures hold for maps of this scene"

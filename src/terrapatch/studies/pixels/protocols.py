@@ -105,7 +105,8 @@ class Judging:
         if self.folds is not None and self.folds < 2:
             raise SamplesError(f"{self.folds} folds were asked for; ask for 2 or more")
         if self.guard not in MODES:
-            raise SamplesError(f"the guard {self.guard!r} is not known; choose {' or '.join(MODES)}")
+            known = " or ".join(MODES)
+            raise SamplesError(f"the guard {self.guard!r} is not known; choose {known}")
 
     def plan(self, task: PixelTask, window: int | None) -> ProtocolPlan:
         """Split the labels.
@@ -128,11 +129,12 @@ class Judging:
             except SamplesError as fault:
                 if name in ("random", "fixed", "regions"):
                     raise
-                notes.append(f"The protocol {name} is missing: {fault}.")
+                notes.append(f"The protocol {name} is missing: {str(fault).removesuffix('.')}.")
         if not made or all(protocol.name == "random" for protocol in made):
+            told = "; ".join(note.removesuffix(".") for note in notes)
             raise SamplesError(
                 "a random split is never shown alone; add blocks, fields or regions to the "
-                f"protocols{''.join(f'. {note}' for note in notes).removesuffix('.')}"
+                f"protocols{f' ({told})' if told else ''}"
             )
         return ProtocolPlan(tuple(made), tuple(notes))
 
