@@ -10,6 +10,7 @@ import pytest
 PRINTED = {
     "classification": "there_classes.tif",
     "mumbai": "counted on the map: ",
+    "pixels": "found on all other pixels: ",
     "settlements": "clusters/clusters.tif",
 }
 # Those that need the real scenes.

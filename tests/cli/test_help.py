@@ -46,6 +46,13 @@ COMMANDS = (
     "catalog show",
     "catalog get",
     "catalog verify",
+    "pixels",
+    "pixels info",
+    "pixels features",
+    "pixels train",
+    "pixels classify",
+    "pixels evaluate",
+    "pixels ladder",
 )
 CODE = """
 import sys

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import rasterio
@@ -58,10 +60,6 @@ class StudyFiles:
     def valid(self) -> NDArray[np.bool_]:
         """Pixels with data."""
         return np.asarray(np.isfinite(self.values).all(axis=2))
-
-    def elsewhere(self, folder: Path) -> StudyFiles:
-        """Return it with another folder, for files that a test writes."""
-        return replace(self, folder=folder)
 
 
 def study_files(folder: Path, *, noise: float = 0.1, seed: int = 0) -> StudyFiles:
@@ -117,3 +115,15 @@ def _write_polygons(path: Path, ids: NDArray[Any]) -> None:
             kinds.append(NAMES[int(ids[FIELD * row, FIELD * col]) - 1])
     table = gpd.GeoDataFrame({"kind": kinds, "n": range(len(kinds))}, geometry=shapes, crs=CRS)
     table.to_crs("EPSG:4326").to_file(path)
+
+
+def offline_text(path: Path) -> str:
+    """Check that a page is well-formed and asks nothing of a network; return its text."""
+    page = path.read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href|action)\s*=\s*["']?\s*(https?:)?//""", page)
+    assert not re.search(r"url\(\s*['\"]?(https?:)?//", page)
+    assert "@import" not in page
+    assert "default-src 'none'" in page
+    root = ElementTree.fromstring(page.removeprefix("<!doctype html>\n"))
+    assert any(item.tag.endswith("svg") for item in root.iter())
+    return " ".join(" ".join(root.itertext()).split())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +163,15 @@ def test_forged_descriptions_are_refused(
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(RecipeError):
         PixelModel.load(tmp_path)
+
+
+def test_a_model_without_networks_is_loaded_without_torch(
+    model: PixelModel, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "model")
+    code = (
+        "import sys; from terrapatch.learn.pixels.model import PixelModel; "
+        "PixelModel.load(sys.argv[1]); "
+        "assert not {'torch', 'sklearn.externals.array_api_compat.torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "model")], check=True)

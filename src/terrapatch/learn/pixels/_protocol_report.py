@@ -54,7 +54,8 @@ class Spread:
         if within is not None:
             return cls(mean, sd, *within, "ground")
         half = float(t.ppf((1 + _LEVEL) / 2, len(known) - 1)) * sd / math.sqrt(len(known))
-        return cls(mean, sd, mean - half, mean + half, "seeds")
+        # No share, and no kappa, is above 1.
+        return cls(mean, sd, mean - half, min(mean + half, 1.0), "seeds")
 
 
 @dataclass(frozen=True)

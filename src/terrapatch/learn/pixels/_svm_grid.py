@@ -98,5 +98,8 @@ def _squares(rows: Floats) -> Floats:
     """Return squared distances ``(n, n)``."""
     centred = rows - rows.mean(axis=0)
     length = np.einsum("ij,ij->i", centred, centred)
-    square = length[:, None] + length - 2 * centred @ centred.T
-    return np.asarray(np.maximum(square, 0.0))
+    square: Floats = centred @ centred.T
+    square *= -2.0
+    square += length[:, None]
+    square += length
+    return np.maximum(square, 0.0, out=square)

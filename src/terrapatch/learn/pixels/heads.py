@@ -240,6 +240,9 @@ class HeadLearner(PixelLearner):
         _set(made[-1], self.chosen, self.name)
         if "n_neighbors" in made[-1].get_params():
             made[-1].set_params(n_neighbors=min(made[-1].n_neighbors, len(rows)))
+        if "break_ties" in made[-1].get_params():
+            # Its own ``predict`` then says what its scores say, where pairs of classes vote alike.
+            made[-1].set_params(break_ties=True)
         made.fit(rows, ids)
         if "n_jobs" in made[-1].get_params():
             # Trees that vote in threads add up in an order that changes the last bits.

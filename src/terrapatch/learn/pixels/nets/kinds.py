@@ -113,7 +113,7 @@ KINDS = {
             "attention over groups of neighbouring bands",
             "Hong et al. 2022, IEEE TGRS 60",
             least=1,
-            defaults={"patch": 3, "noise": 0.0},
+            defaults={"patch": 3, "noise": 0.0, "lr": 3e-3, "batch": 32, "dropout": 0.2},
         ),
     )
 }
