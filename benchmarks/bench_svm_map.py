@@ -134,7 +134,8 @@ def main() -> None:
                 f"ours, {args.threads} threads, smoothing {smooth or 'none'}: {got['cpu']:.0f} s "
                 f"of the processor, {got['seconds']:.0f} s by the clock, "
                 f"peak {got['peak']:.0f} MiB ({got['began']:.0f} before it began); "
-                f"{cpu / got['cpu']:.1f}x by the processor, {clock / got['seconds']:.1f}x by the clock",
+                f"{cpu / got['cpu']:.1f}x by the processor, "
+                f"{clock / got['seconds']:.1f}x by the clock",
                 flush=True,
             )
             judge(scene, got["ids"], "the map")
