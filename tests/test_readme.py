@@ -9,11 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+from rasterio.features import shapes
+from shapely.geometry import shape
 
 from terrapatch.studies.painted import paint
+from terrapatch.studies.painted_cube import PaintedCube, paint_cube
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,7 +35,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(folder / "scene_truth.tif", folder / "labels.tif")
     cut_photos(folder / "scene.tif", folder / "labels.tif", folder / "photos")
     cut_photos(folder / "elsewhere.tif", folder / "elsewhere_truth.tif", folder / "other_photos")
+    label_fields(paint_cube(folder / "cube.tif", seed=0, size=(60, 72), bands=24), folder)
     return folder
+
+
+def label_fields(painted: PaintedCube, folder: Path) -> None:
+    """Write the parcels of a painted cube as polygons with their crop."""
+    with rasterio.open(painted.truth_path) as src:
+        ids, transform, crs = src.read(1), src.transform, src.crs
+    found = list(shapes(ids, mask=ids > 0, transform=transform))
+    crops = [painted.legend.names[int(id) - 1] for _, id in found]
+    table = gpd.GeoDataFrame({"crop": crops}, geometry=[shape(g) for g, _ in found], crs=crs)
+    table.to_file(folder / "fields.gpkg")
 
 
 def cut_photos(scene: Path, labels: Path, folder: Path, side: int = 48, most: int = 6) -> None:

@@ -95,7 +95,11 @@ def _choose(found: Sequence[Variable], name: str | None, box: Container) -> Vari
             "another file of labels"
         )
     chosen = next((v for v in found if v.name.strip("/") == name.strip("/")), None)
-    if chosen is None or len(chosen.shape) != 2 or not chosen.numeric:
+    if chosen is not None and not chosen.numeric:
+        raise SamplesError(
+            f"{name!r} in {file} holds {chosen.holds}, not numbers; save class ids as whole numbers"
+        )
+    if chosen is None or len(chosen.shape) != 2:
         raise SamplesError(
             f"{file} has no array {name!r} with rows and columns; it holds {listing(found)}"
         )
