@@ -21,7 +21,7 @@ THRESHOLDS: Mapping[str, tuple[float, ...]] = {
     "diagonal": (10.0, 25.0, 50.0, 100.0),  # pixels; Dalla Mura et al.
     "inertia": (0.2, 0.3, 0.4, 0.5),  # a square has 1/6; Dalla Mura et al.
     # Deviations of the component: 5 to 25 % of a mean that lies six above the lowest value,
-    # the range of Marpu et al. (IEEE GRSL 10, 2013).
+    # in the spirit of Marpu et al. (IEEE GRSL 10, 2013).
     "std": (0.3, 0.6, 0.9, 1.2, 1.5),
 }
 

@@ -192,7 +192,7 @@ def _predicted(
     smoother: Smoother | None,
     scratch: Path | None,
 ) -> Ids:
-    temperature = float(getattr(learner, "temperature", 1.0))
+    temperature = learner.temperature
     if smoother is None:
         shares = posteriors_at(values, learner, labels.pixels(test), temperature)
         return np.asarray(learner.classes_[shares.argmax(axis=1)], np.int32)

@@ -77,11 +77,13 @@ class PixelLearner(ABC):
     Attributes:
         kind: Its name.
         window: Side, in pixels, of the square of features it looks at; 1 for heads.
+        temperature: What its scores are divided by to become logarithms of probabilities.
         classes_: Class ids it has learned, rising ``(k,)``, after ``fit``.
     """
 
     kind: ClassVar[str]
     window: int = 1
+    temperature: float = 1.0
     classes_: NDArray[np.int32]
 
     @abstractmethod
@@ -101,7 +103,8 @@ class PixelLearner(ABC):
         """Return how strongly pixels are held for each class.
 
         Args:
-            values: ``(rows + window - 1, cols + window - 1, features)`` float32 without NaN:
+            values: ``(rows + window - 1, cols + window - 1, features)`` float32, NaN in the
+                invalid pixels around valid ones:
                 a block with half a window of context on every side.
 
         Returns:

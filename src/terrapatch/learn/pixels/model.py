@@ -86,7 +86,7 @@ class PixelModel:
                 "smooth": smooth,
                 "space": features.recipe(cube).space,
                 "split": split,
-                "temperature": float(getattr(learner, "temperature", 1.0)),
+                "temperature": learner.temperature,
                 "versions": {name: version(name) for name in _PACKAGES},
                 "window": model_window(features, learner),
             },

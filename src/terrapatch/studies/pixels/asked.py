@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrapatch.cubes import Cube
 from terrapatch.errors import SamplesError
 from terrapatch.learn.pixels._class_names import read_class_names
-from terrapatch.learn.pixels.labels import PixelLabels, read_labels
+from terrapatch.learn.pixels.labels import VECTORS, PixelLabels, read_labels
 from terrapatch.learn.pixels.learners import parse_learner
 from terrapatch.learn.pixels.smoothers import parse_smoothing
 
@@ -94,9 +95,22 @@ class PixelTask:
 
         Args:
             source: As the labels.
-            masks: Whether pixels may be invalid in the cube.
+            masks: Whether its values are no classes, but regions or a mask: they need no names,
+                and its pixels may be invalid in the cube.
         """
-        return read_labels(self.cube, source, check_valid=not masks, **self.reading)
+        told = dict(self.reading)
+        if masks or not _has_columns(source):
+            told |= {"column": None, "layer": None}
+        if masks:
+            told |= {"classes": None, "ignore": (0,)}
+        return read_labels(self.cube, source, check_valid=not masks, **told)
+
+
+def _has_columns(source: Any) -> bool:
+    """Whether a source is a table of polygons or points, not a raster or an array."""
+    if isinstance(source, str | os.PathLike):
+        return Path(os.fspath(source)).suffix.lower() in VECTORS
+    return hasattr(source, "geometry")
 
 
 def open_task(

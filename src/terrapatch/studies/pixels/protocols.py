@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from terrapatch.errors import SamplesError
 from terrapatch.learn.pixels.evaluating import Protocol, ProtocolPlan
-from terrapatch.learn.pixels.labels import PixelLabels
+from terrapatch.learn.pixels.labels import VECTORS, PixelLabels
 from terrapatch.learn.pixels.leakage import MODES
 from terrapatch.learn.pixels.splits import (
     PixelSplit,
@@ -46,7 +48,8 @@ class Judging:
             the recipe, so that no tested pixel lies inside a training window.
         field_buffer: The same around tested fields and regions.
         n_train: Training pixels of blocks and fields, drawn in proportion; as many as the
-            random protocol has (if there are so many) if ``None``, all for 0.
+            random protocol has (if there are so many) if ``None``, all for 0. Not with folds,
+            which train on all that is not tested.
         folds: Blocks and fields are dealt to so many folds, so that each is tested once;
             without it half of them trains and the other is tested.
         train: Training pixels of the fixed protocol, as labels or a mask.
@@ -91,7 +94,24 @@ class Judging:
         for name, value in (("buffer", self.buffer), ("field buffer", self.field_buffer)):
             if value is not None and value < 0:
                 raise SamplesError(f"the {name} is {value} pixels; give 0 or more")
+        self._check_unused()
         self._check_sizes()
+
+    def _check_unused(self) -> None:
+        """Refuse what no protocol would look at, rather than leave it out without a word."""
+        given = {"fixed": ("training pixels of a published split", self.train),
+                 "regions": ("regions", self.regions)}  # fmt: skip
+        for name, (words, value) in given.items():
+            if value is not None and name not in self.protocols:
+                raise SamplesError(
+                    f"{words} were given, but the protocol {name} is not among those asked for "
+                    f"({', '.join(self.protocols)}); add it, or leave them out"
+                )
+        if self.folds is not None and self.n_train:
+            raise SamplesError(
+                f"{self.n_train:,} training pixels were asked for with {self.folds} folds, which "
+                "train on all pixels that are not tested; leave out one of the two"
+            )
 
     def _check_sizes(self) -> None:
         if not 0 < self.share < 1:
@@ -180,8 +200,8 @@ class Judging:
 
     def _fixed(self, task: PixelTask, seeds: list[int]) -> Protocol:
         """Take the labels of a published split: its own, where both parts have some."""
-        train = _read(task, self.train)
-        test = None if self.test is None else _read(task, self.test)
+        train = _part(task, self.train)
+        test = None if self.test is None else _part(task, self.test)
         labels = task.labels
         if isinstance(train, PixelLabels) and isinstance(test, PixelLabels):
             labels = _joined(labels, train, test)
@@ -189,7 +209,9 @@ class Judging:
         return Protocol("fixed", labels, dict.fromkeys(seeds, split))
 
     def _regions(self, task: PixelTask) -> Any:
-        return None if self.regions is None else _read(task, self.regions, masks=True)
+        if not isinstance(self.regions, str | os.PathLike):
+            return self.regions
+        return task.more_labels(self.regions, masks=True)
 
 
 def _joined(labels: PixelLabels, *parts: PixelLabels) -> PixelLabels:
@@ -208,10 +230,12 @@ def _joined(labels: PixelLabels, *parts: PixelLabels) -> PixelLabels:
     return PixelLabels(ids, labels.classes)
 
 
-def _read(task: PixelTask, source: Any, masks: bool = False) -> Any:
-    """Read labels from a file; arrays and labels are taken as they are."""
-    import os
-
-    if isinstance(source, str | os.PathLike):
-        return task.more_labels(source, masks=masks)
-    return source
+def _part(task: PixelTask, source: Any) -> Any:
+    """Read a part of a published split; a file of a single value, such as 0 and 1, is a mask."""
+    if not isinstance(source, str | os.PathLike):
+        return source
+    if Path(os.fspath(source)).suffix.lower() not in VECTORS and len(task.labels.classes) > 1:
+        mask = task.more_labels(source, masks=True)
+        if len(mask.classes) == 1:
+            return mask.ids > 0
+    return task.more_labels(source)
