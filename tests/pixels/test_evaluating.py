@@ -19,6 +19,7 @@ from terrapatch.learn.pixels.evaluating import (
     ProtocolPlan,
     ProtocolReport,
     ProtocolResult,
+    Spread,
     evaluate_protocols,
     evaluate_splits,
 )
@@ -302,6 +303,28 @@ def test_the_random_protocol_never_stands_alone(pixels: LivePixels, labels: Pixe
         ProtocolReport((result,))
     with pytest.raises(SamplesError, match="at least one protocol"):
         ProtocolReport(())
+
+
+def test_a_split_that_trains_one_class_is_refused_before_anything_is_fitted(
+    pixels: LivePixels, labels: PixelLabels
+) -> None:
+    made: list[NearestMean] = []
+
+    def make(seed: int) -> NearestMean:
+        made.append(NearestMean(seed))
+        return made[-1]
+
+    splits = {0: block_split(labels, 10, 0, seed=0), 1: fixed_split(labels, labels.ids == 2)}
+    with pytest.raises(SamplesError, match="fixed: only maize trains, and a learner needs two"):
+        evaluate_splits(pixels, labels, splits, make, window=1)
+    assert not made
+
+
+def test_intervals_over_seeds_stay_among_what_can_be() -> None:
+    shares = Spread.of([0.1, 0.9], None)
+    assert (shares.low, shares.high) == (0.0, 1.0)
+    assert Spread.of([0.1, 0.9], None, -1.0).low == -1.0
+    assert Spread.of([0.5, 0.52], None).low == pytest.approx(0.51 - 12.706 * 0.01, abs=1e-4)
 
 
 def test_features_of_another_scene_are_refused(pixels: LivePixels) -> None:

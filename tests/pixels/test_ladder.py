@@ -96,7 +96,7 @@ def test_one_table_and_one_page(climbed: Ladder) -> None:
     assert len(rows_of(folder / "classes.csv")) == len(STEPS) * 3 * len(files.NAMES)
     text = offline_text(folder / "ladder.html")
     assert "What each step buys on cube.tif" in text
-    assert "Under fields, plain bands give" in text
+    assert "Under fields the first step, bands, reaches" in text
     assert "A random split would claim up to" in text
     assert "random (leaky: it flatters)" in text
     for step in STEPS:

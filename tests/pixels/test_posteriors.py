@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,14 @@ from pixel_scenes import Brightest, painted_scene
 from terrapatch.errors import OutputError, SamplesError
 from terrapatch.learn.pixels import _scratch
 from terrapatch.learn.pixels._scratch import scratch_array
+from terrapatch.learn.pixels.cached import CachedPixels
 from terrapatch.learn.pixels.learners import parse_learner
-from terrapatch.learn.pixels.posteriors import Guide, posterior_blocks, posteriors_at
+from terrapatch.learn.pixels.posteriors import (
+    Guide,
+    likeliest_at,
+    posterior_blocks,
+    posteriors_at,
+)
 from terrapatch.learn.pixels.smoothers import (
     GaussianSmoother,
     GuidedSmoother,
@@ -139,6 +147,41 @@ def test_posteriors_at_pixels_are_those_of_the_scene() -> None:
         np.testing.assert_allclose(found, whole[scene.pixels.rows, scene.pixels.cols], atol=1e-4)
 
 
+class Narrow(Brightest):
+    """Looks at the pixel alone, and notes how many it is given at once."""
+
+    window = 1
+    most = 0
+
+    def scores(self, values: Any) -> Any:
+        self.most = max(self.most, values.shape[0] * values.shape[1])
+        return values.copy()
+
+
+def test_tested_pixels_are_told_tile_by_tile() -> None:
+    scene = painted_scene(140, 150, share=2)  # labelled throughout
+    assert len(scene.pixels) > 128 * 128
+    with scene.stack("pca:components=4").over(scene.cube) as values:
+        learner = Narrow().fit(values, scene.pixels)
+        found = posteriors_at(values, learner, scene.pixels)
+        assert learner.most <= 128 * 128  # memory does not grow with the labels
+        whole = put_together(posterior_blocks(values, learner), (140, 150, 4))
+        ids = likeliest_at(values, learner, scene.pixels)
+    np.testing.assert_array_equal(found, whole[scene.pixels.rows, scene.pixels.cols])
+    np.testing.assert_array_equal(ids, found.argmax(axis=1) + 1)
+
+
+@pytest.mark.parametrize("learner", [Narrow(), Brightest()])
+def test_posteriors_of_pixels_without_features_are_refused(learner: Brightest) -> None:
+    scene = painted_scene()
+    rows, cols = (np.array([n]) for n in (3, 49))
+    invalid = replace(scene.pixels, rows=rows, cols=cols, ids=scene.ids[rows, cols])
+    with scene.stack("pca:components=4").over(scene.cube) as values:
+        learner.fit(values, scene.pixels)
+        with pytest.raises(SamplesError, match=r"1 labelled pixels have no features.*in row 3"):
+            posteriors_at(values, learner, invalid)
+
+
 def test_progress_ends_at_all_pixels() -> None:
     scene = painted_scene()
     told: list[tuple[str, int, int]] = []
@@ -163,6 +206,31 @@ def test_large_arrays_lie_in_files_without_names(
     assert not isinstance(scratch_array((5, 5), np.float32), np.memmap)
     with pytest.raises(OutputError, match=r"there is no scratch folder .*missing"):
         scratch_array((50, 3), np.float32, tmp_path / "missing")
+
+
+def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    """A mapped file that finds the disk full on the way ends the program with a bus error."""
+    many = shutil.disk_usage(tmp_path).free // 4 + 2**20
+    with pytest.raises(OutputError, match=r"has [\d.,]+ GiB of room and [\d.,]+ GiB are needed"):
+        scratch_array((many,), np.float32, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cache_looks_for_room_before_each_tile(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It takes no more of the disk than is read, so the whole need not fit."""
+    monkeypatch.setattr(_scratch, "IN_MEMORY", 100)
+    scene = painted_scene()
+    with scene.stack().over(scene.cube) as values:
+        cached = CachedPixels(values, tmp_path)
+        part = (slice(0, 5), slice(0, 7))
+        np.testing.assert_array_equal(cached.read(*part), values.read(*part))
+        room = shutil.disk_usage(tmp_path)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: room._replace(free=1000))
+        np.testing.assert_array_equal(cached.read(*part), values.read(*part))  # it is there
+        with pytest.raises(OutputError, match=r"has 0\.0 GiB of room"):
+            CachedPixels(values, tmp_path).read(*part)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,8 @@ def test_blocks_and_invalid_pixels_and_a_way_through_a_store(tmp_path):
         whole = live.read(slice(0, 48), slice(0, 40))
         part = live.read(slice(7, 33), slice(5, 21))
     assert np.array_equal(whole[7:33, 5:21], part, equal_nan=True)
-    assert np.isnan(whole[10:14, :30]).all() and np.isfinite(whole[:10]).all()
+    assert np.isnan(whole[10:14, :30]).all()
+    assert np.isfinite(whole[:10]).all()
     filled = values.copy()
     filled[10:14, :30] = np.nan
     again = FeatureStack.restore(stack.settings(), stack.arrays())

@@ -198,6 +198,18 @@ def test_polygons_are_the_fields_where_there_are_some() -> None:
         field_split(PixelLabels(ids, ("a",)))
 
 
+def test_single_points_are_no_fields() -> None:
+    """To hold out some of the points that lie all over a scene is a random split."""
+    ids = painted().ids
+    points = np.where(np.random.default_rng(0).random(ids.shape) < 0.1, ids, 0)
+    labels = PixelLabels(points, NAMES)
+    for make in (field_split, field_folds):
+        with pytest.raises(SamplesError, match=r"connected areas of fewer than 4.*label polygons"):
+            make(labels)
+    numbered = np.where(points > 0, np.arange(points.size).reshape(points.shape) + 1, 0)
+    field_split(PixelLabels(points, NAMES, numbered))  # polygons may be as small as they like
+
+
 def test_corners_connect_fields_if_asked_to() -> None:
     labels = PixelLabels(np.eye(4, dtype=np.int32), ("a",))
     assert fields_of(labels, 8)[0].max() == 1

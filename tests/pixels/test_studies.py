@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from terrapatch.studies.pixels.asked import PixelRecipe, PixelTask, open_task
 from terrapatch.studies.pixels.classifying import classify
 from terrapatch.studies.pixels.evaluating import PixelEvaluation, evaluate
 from terrapatch.studies.pixels.protocols import Judging
+from terrapatch.studies.pixels.reporting import lead
 from terrapatch.studies.pixels.training import PixelTrainResult, train
 
 PLAIN = PixelRecipe(("spectra",), SVM)
@@ -107,6 +109,24 @@ def test_the_report_is_one_page_without_a_network(judged: PixelEvaluation) -> No
     assert "cube.tif: 60 x 50 pixels, 10 of 10 bands kept" in text
 
 
+def test_a_figure_that_may_flatter_is_not_told_without_saying_so(
+    task: PixelTask, judged: PixelEvaluation
+) -> None:
+    assert "flatter" not in lead(judged)
+    wide = PixelRecipe(("mean:window=9",), SVM, "gaussian:sigma=1")
+    judging = Judging(("blocks",), seeds=1, side=10, buffer=0)
+    made = evaluate(task, recipe=wide, judging=judging)
+    (result,) = made.report.results
+    assert re.fullmatch(r"leaks \d+ %, mixes \d+ %", result.flag)
+    assert result.flag in made.report.table()[1][-1]
+    assert re.search(r"up to \d+ % of the tested pixels lie in training windows, and up to \d+ % "
+                     "are smoothed with training pixels", lead(made))  # fmt: skip
+    assert "little weight" not in " ".join(made.report.sentences())
+    apart = evaluate(task, recipe=wide, judging=replace(judging, buffer=4))
+    assert apart.report.results[0].flag == ""
+    assert "flatter" not in lead(apart)
+
+
 @pytest.mark.parametrize(
     ("judging", "labels", "sentence"),
     [
@@ -120,6 +140,11 @@ def test_the_report_is_one_page_without_a_network(judged: PixelEvaluation) -> No
             Judging(("random", "fields")),
             "one field a class",
             "never shown alone.*The protocol fields is missing: ",
+        ),
+        (
+            Judging(("random", "blocks"), side=30, buffer=0),
+            "one field a class",
+            r"The protocol blocks is missing: blocks \(seed 0\): only . trains",
         ),
     ],
 )
@@ -158,6 +183,55 @@ def test_a_published_split_is_taken_as_it_is(home: StudyFiles, tmp_path: Path) -
         judging=Judging(("fixed",), seeds=1, train=given["train"]),
     )
     assert rest.report.rows()[0]["test_pixels"] == 60 * 50 - 48 - (60 * 20 - 1)
+
+
+@pytest.mark.parametrize("names", [None, files.TEXT])
+@pytest.mark.parametrize("value", [1, 255])
+def test_a_published_split_may_be_masks(
+    home: StudyFiles, tmp_path: Path, names: str | None, value: int
+) -> None:
+    where = np.zeros(home.ids.shape, bool)
+    where[:, :20] = True
+    files.write_labels(tmp_path / "tr.tif", value * where)
+    files.write_labels(tmp_path / "te.tif", value * ~where)
+    given = {"train": str(tmp_path / "tr.tif"), "test": str(tmp_path / "te.tif")}
+    for test in (None, given["test"]):
+        judging = Judging(("fixed",), seeds=1, train=given["train"], test=test)
+        made = evaluate(home.cube, home.labels, recipe=PLAIN, judging=judging, classes=names)
+        (split,) = made.report.results[0].evaluated[0].splits
+        np.testing.assert_array_equal(split.train, where)
+        np.testing.assert_array_equal(split.test, ~where & home.valid)
+
+
+def test_masks_and_regions_need_no_names_and_no_column(home: StudyFiles, tmp_path: Path) -> None:
+    """Names and column are those of the labels, not of what splits them."""
+    regions = np.full(home.ids.shape, 7)
+    regions[:, 20:] = 9
+    files.write_labels(tmp_path / "r.tif", regions)
+    files.write_labels(tmp_path / "tr.tif", regions == 7)
+    judging = Judging(
+        ("fixed", "regions"), seeds=1, train=tmp_path / "tr.tif", regions=tmp_path / "r.tif"
+    )
+    ways = (
+        {"labels": home.polygons, "column": "kind"},
+        {"labels": home.labels, "classes": files.TEXT},
+    )
+    for way in ways:
+        made = evaluate(home.cube, recipe=PLAIN, judging=judging, **way)
+        fixed, left_out = (result.evaluated[0].splits for result in made.report.results)
+        assert [split.name for split in left_out] == ["7", "9"]
+        for split in (fixed[0], left_out[1]):
+            assert set(regions[split.train]) == {7}
+            assert set(regions[split.test]) == {9}
+
+
+def test_training_pixels_of_other_names_are_refused_with_the_names(
+    home: StudyFiles, tmp_path: Path
+) -> None:
+    task = open_task(home.cube, home.labels, classes=files.TEXT)
+    other = PixelLabels(home.ids, ("1", "2", "3", "4"))
+    with pytest.raises(SamplesError, match=r"none of the training pixels .* \(1, 2, 3, 4\).*corn"):
+        evaluate(task, recipe=PLAIN, judging=Judging(("fixed",), seeds=1, train=other))
 
 
 def test_a_published_split_of_other_classes_is_refused(home: StudyFiles, tmp_path: Path) -> None:
@@ -382,6 +456,15 @@ def test_a_map_never_replaces_its_cube(
     assert [f.name for f in tmp_path.iterdir()] == [name]
 
 
+def test_an_older_model_gives_way_with_all_its_files(task: PixelTask, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    blend = replace(PLAIN, learner="blend:lda|centroid")
+    for recipe in (blend, PLAIN):
+        made = train(task, out=tmp_path, recipe=recipe, judging=None, overwrite=True)
+        assert {f.name for f in tmp_path.iterdir()} == {*(f.name for f in made.files), "notes.txt"}
+    assert PixelModel.load(tmp_path).learner.kind == "head"
+
+
 def test_a_failed_training_leaves_nothing(task: PixelTask, tmp_path: Path) -> None:
     one = task.labels.where(task.labels.ids == 1, "for the test")
     with pytest.raises(SamplesError, match="needs training pixels of two classes"):
@@ -405,6 +488,8 @@ def test_a_recipe_that_cannot_be_is_refused_before_anything_is_read() -> None:
         ({"protocols": ("random", "blokcs")}, "the protocol 'blokcs' is not known; choose among"),
         ({"protocols": ()}, "the protocol '' is not known"),
         ({"seeds": 0}, "0 seeds were asked for"),
+        ({"seed": -3}, "the seed is -3; give one from 0 to 4294967290"),
+        ({"seed": 2**32}, "the seed is 4294967296; give one from 0"),
         ({"share": 1.5}, r"the share 1\.5 of training pixels must lie between"),
         ({"side": 0}, "the side of a block is 0 pixels"),
         ({"buffer": -1}, "the buffer is -1 pixels"),
@@ -413,6 +498,12 @@ def test_a_recipe_that_cannot_be_is_refused_before_anything_is_read() -> None:
         ({"folds": 1}, "1 folds were asked for; ask for 2 or more"),
         ({"guard": "maybe"}, "the guard 'maybe' is not known; choose refuse or flag"),
         ({"test": "te.tif"}, "tested pixels were given without training pixels"),
+        (
+            {"train": "tr.tif", "protocols": ("random", "blocks")},
+            r"training pixels .* but the protocol fixed is not among .*\(random, blocks\)",
+        ),
+        ({"regions": "r.tif"}, "regions were given, but the protocol regions is not among"),
+        ({"folds": 3, "n_train": 50}, "50 training pixels were asked for with 3 folds"),
     ],
 )
 def test_a_judging_that_cannot_be_is_refused(options: dict[str, Any], sentence: str) -> None:

@@ -115,6 +115,8 @@ def pick(found: Sequence[Variable], wanted: str | None, where: str) -> Variable:
     closed = f"; {odd[0].name} holds {odd[0].holds}, which is not opened" if odd else ""
     flat = [v for v in found if v.numeric and v.depth == 2]
     hint = "; name one with variable= to take it as a single band" if flat else ""
+    if len(flat) > 1 and len({v.shape for v in flat}) == 1:
+        hint += ", or stack the bands of a NetCDF first with gdalbuildvrt -separate"
     raise CubeError(
         f"{where} holds no array of numbers with three axes, but {listing(found)}{closed}{hint}"
     )

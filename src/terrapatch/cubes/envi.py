@@ -69,7 +69,7 @@ def read_header(path: Path) -> Header | None:
     """
     if path.stat().st_size > _LONGEST:
         return None
-    text = path.read_bytes().decode("utf-8", "replace")
+    text = _decoded(path.read_bytes())
     if not text.lstrip("\ufeff \r\n").startswith("ENVI"):
         return None
     text = re.sub(r"^;.*$", "", text.replace("\r", ""), flags=re.MULTILINE)
@@ -79,6 +79,14 @@ def read_header(path: Path) -> Header | None:
     if lacking:
         raise CubeError(f"{path.name} does not state {' and '.join(lacking)}; mend the header")
     return header
+
+
+def _decoded(text: bytes) -> str:
+    """Read UTF-8, or else what ENVI writes on Windows: names with umlauts are common."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text.decode("cp1252", "replace")
 
 
 def find_pair(path: str) -> tuple[Path, Header] | None:
@@ -177,6 +185,8 @@ def with_header(raw: RawCube, header: Header) -> RawCube:
     names = header.words("band names")
     if len(names) != count:
         names = [f"band {n}" for n in range(1, count + 1)]
+    # What programs write where a band has no name: "Band 1" is "band 1" elsewhere.
+    names = [w.lower() if w.lower() == f"band {n}" else w for n, w in enumerate(names, 1)]
     bands = tuple(replace(b, name=names[b.number - 1]) for b in bands)
     good = header.numbers("bbl", count)
     factor = header.one("reflectance scale factor")

@@ -53,12 +53,18 @@ class LoadedStore:
 
     def _load(self) -> npt.NDArray[Any]:
         try:
-            return _load(self.path, self.variable, self.format)
+            array = _load(self.path, self.variable, self.format)
         except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError) as fault:
             raise CorruptBlockError(
                 f"{self.variable} in {Path(self.path).name} cannot be decoded ({fault}); fetch the "
                 "file again or restore it from a copy"
             ) from fault
+        if array.dtype.kind == "c":  # MATLAB's list of variables calls them double
+            raise CubeError(
+                f"{self.variable} in {Path(self.path).name} holds complex numbers; save its "
+                "amplitude or its real part, abs(...) or real(...)"
+            )
+        return array
 
     def digest(self) -> str:
         """Hash pieces of the file."""

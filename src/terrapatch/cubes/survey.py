@@ -73,7 +73,7 @@ def survey(raw: RawCube, numbers: Sequence[int], find_fills: bool) -> tuple[RawC
     count = len(numbers)
     found = Survey(tuple(numbers), np.full(count, np.nan), np.zeros(count, bool))
     with closing(raw.store.open()) as handle:
-        parts = [_flat(raw, handle, found.numbers, *window) for window in _sampled(raw, count)]
+        parts = [_flat(raw, handle, found.numbers, *window) for window in sampled(raw, count)]
         values = np.concatenate([part for part, _ in parts])
         found.filled = np.concatenate([valid for _, valid in parts])
         found.zero = np.asarray(values == 0)
@@ -183,8 +183,13 @@ def _equal(values: Pixels, value: float) -> Mask:
     return np.asarray(values == int(value))
 
 
-def _sampled(raw: RawCube, count: int) -> Iterator[Window]:
-    """Yield windows that cover a small cube, or that lie evenly over a large one."""
+def sampled(raw: RawCube, count: int) -> Iterator[Window]:
+    """Yield windows that cover a small cube, or that lie evenly over a large one.
+
+    Args:
+        raw: The cube.
+        count: Number of bands that are to be read.
+    """
     height, width = raw.shape
     if height * width * count * np.dtype(raw.dtype).itemsize <= WHOLE_BYTES:
         yield slice(0, height), slice(0, width)

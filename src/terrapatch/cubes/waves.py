@@ -148,6 +148,9 @@ def _from_text(path: Path) -> list[float]:
         return [float(word) for word in words]
     except FileNotFoundError as fault:
         raise CubeError(f"there is no file of wavelengths {path}; check the path") from fault
+    except (IsADirectoryError, PermissionError) as fault:
+        why = "is a folder" if path.is_dir() else "may not be read"
+        raise CubeError(f"{path} {why}, so it lists no wavelengths; give a text file") from fault
     except (ValueError, UnicodeDecodeError) as fault:
         raise CubeError(
             f"{path} is no list of wavelengths; write one number in nm a line, nothing else"

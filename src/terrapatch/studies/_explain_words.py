@@ -45,7 +45,8 @@ def _about_pixels(recipe: Plain, n_features: int | None) -> Rows:
     return [
         ("scene", _scene(scene)),
         ("bands", f"{len(scene['bands'])}: {_wavelengths(scene)}"),
-        ("nodata", _nodata(scene)),
+        ("values", _scaled(scene)),
+        ("nodata", _nodata(scene) + _fills(scene)),
         ("cells", "one a pixel, the scene mirrored beyond its edge"),
         ("features", f"{'; '.join(described['layers'])}{count}"),
         ("named", _names(described["names"])),
@@ -54,6 +55,21 @@ def _about_pixels(recipe: Plain, n_features: int | None) -> Rows:
         ("computed", _execution(recipe["execution"])),
         ("versions", _versions(recipe["versions"])),
     ]
+
+
+def _scaled(scene: Plain) -> str:
+    """Say what made physical values of the stored ones."""
+    pairs = list(dict.fromkeys(zip(scene["scale"], scene["offset"], strict=True)))
+    if pairs == [(1.0, 0.0)]:
+        return "as they are"
+    told = [f"times {a:g}" + (f" plus {b:g}" if b else "") for a, b in pairs[:3]]
+    return "; ".join(told) + (f", … by band ({len(pairs)} ways)" if len(pairs) > 3 else "")
+
+
+def _fills(scene: Plain) -> str:
+    """Say which values count as nodata though the file does not state them."""
+    found = dict.fromkeys(v for v in scene.get("fills", ()) if v is not None)
+    return f"; {' or '.join(f'{v:.10g}' for v in found)} by its frequency" if found else ""
 
 
 def _window(side: int | None) -> str:

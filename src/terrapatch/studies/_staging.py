@@ -21,14 +21,38 @@ def refuse_existing(folder: Path, overwrite: bool, writers: str) -> None:
         writers: The commands whose results would be replaced.
 
     Raises:
-        OutputError: If it is a file, or not empty.
+        OutputError: If it is a file, not empty, or cannot be written.
     """
     if folder.is_file():
         raise OutputError(f"{folder} is a file; give the name of a folder to write")
+    refuse_unwritable(folder)
     if folder.exists() and any(folder.iterdir()) and not overwrite:
         raise OutputError(
             f"{folder} exists already and is not empty; pass --overwrite to replace what {writers} "
             "wrote in it, or another name"
+        )
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Refuse a place that nothing can be written to, before the work is done for it.
+
+    Args:
+        path: What is to be written; folders on the way to it may be missing.
+
+    Raises:
+        OutputError: If a part of the path is a file, or the folder is not writable.
+    """
+    place = path if path.is_dir() else path.absolute().parent
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise OutputError(
+            f"cannot write {path}: {place} on the way to it is a file; choose another output path"
+        )
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"cannot write {path}: {place} is not writable; choose another output path, or change "
+            "its permissions"
         )
 
 

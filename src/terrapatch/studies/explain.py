@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from terrapatch.errors import MapError, RecipeError
+from terrapatch.studies._explain_pixels import about_pixel_model
 from terrapatch.studies._explain_words import about_features, about_legend, about_model, about_tuned
 
 __all__ = ["Explanation", "explain"]
@@ -24,7 +25,8 @@ class Explanation:
     Attributes:
         path: What was asked about.
         kind: ``class map``, ``value map``, ``feature raster``, ``feature table``,
-            ``STAC item``, ``feature store``, ``cluster folder`` or ``cluster model``.
+            ``STAC item``, ``feature store``, ``cluster folder``, ``cluster model``,
+            ``scene model``, ``pixel model`` or ``tuned network``.
         what: One line that says what it is.
         rows: Names and values in words, in order.
         recipe: The recipe as plain data.
@@ -105,12 +107,17 @@ def _store(path: Path) -> Explanation:
 
 def _model(path: Path) -> Explanation:
     from terrapatch.learn import ClusterModel, SceneModel
-    from terrapatch.learn._model_folder import SCENES, TUNED, kind_of, read
+    from terrapatch.learn._model_folder import PIXELS, SCENES, TUNED, kind_of, read
 
     if kind_of(path) == TUNED:
         tuned, _ = read(path, TUNED)
         what = f"a network tuned to {len(tuned['classes'])} classes of whole images"
         return Explanation(path, "tuned network", what, about_tuned(tuned), tuned)
+    if kind_of(path) == PIXELS:
+        held, _ = read(path, PIXELS)
+        rows = [*about_legend(held["legend"]), *about_pixel_model(held, _class_names(held))]
+        what = f"a pixel classifier of {len(held['counts'])} classes, ready for cubes of its bands"
+        return Explanation(path, "pixel model", what, rows, held)
     if kind_of(path) == SCENES:
         model = SceneModel.load(path)
         rows = [*about_legend(model.legend.as_dict()), *about_model(model.description)]
@@ -119,6 +126,10 @@ def _model(path: Path) -> Explanation:
     description = ClusterModel.load(path).description
     what = f"a model of {description['k']} clusters, ready for features made the same way"
     return Explanation(path, "cluster model", what, about_model(description), description)
+
+
+def _class_names(held: Mapping[str, Any]) -> list[str]:
+    return [str(entry["name"]) for entry in held["legend"]["classes"]]
 
 
 def _raster(path: Path) -> Explanation:
@@ -204,15 +215,24 @@ def _recipe_rows(recipe: Mapping[str, Any]) -> Rows:
     if isinstance(recipe.get("features"), Mapping):
         rows += about_features(recipe["features"])
     if isinstance(recipe.get("model"), Mapping):
-        rows += [row for row in about_model(recipe["model"]) if row[0] not in dict(rows)]
+        model = recipe["model"]
+        about = about_pixel_model if model["space"]["mode"] == "pixels" else about_model
+        own = set(recipe) - {"model"}  # what a map says of itself, such as its smoothing
+        rows += [row for row in about(model) if row[0] not in {*dict(rows), *own}]
     if isinstance(recipe.get("network"), Mapping):
         rows += [row for row in about_tuned(recipe["network"]) if row[0] not in dict(rows)]
     rows += [
-        (key.replace("_", " "), value if isinstance(value, str) else json.dumps(value))
+        (key.replace("_", " "), _plain_words(value))
         for key, value in recipe.items()
         if key not in known
     ]
     return rows or [("recipe", "empty")]
+
+
+def _plain_words(value: Any) -> str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _object(text: str, where: str) -> dict[str, Any]:

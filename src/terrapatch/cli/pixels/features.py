@@ -106,12 +106,20 @@ def features(
         from terrapatch.features.pixels.writing import write_features
 
         began = time.monotonic()
-        voice.kept = lambda: (
-            f"the blocks that were done are kept in {out}.part; run the same command again to go on"
-        )
+        voice.kept = lambda: _kept(out)
         stack = FeatureStack.fit(asked, opened, progress=voice.progress)
         made = write_features(stack, opened, out, dtype, overwrite, restart, voice.progress)
         _report(voice, made, stack.window, time.monotonic() - began)
+
+
+def _kept(out: Path) -> str:
+    """Say what an interrupted run has kept."""
+    from terrapatch.features.layout import is_store, part_of
+
+    part = part_of(out)
+    if not is_store(part):
+        return "nothing is kept, since nothing had been written; run the same command again"
+    return f"the blocks that were done are kept in {part}; run the same command again to go on"
 
 
 def _report(voice: Voice, made: FeatureRaster, window: int | None, seconds: float) -> None:

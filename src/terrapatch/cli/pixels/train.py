@@ -99,7 +99,8 @@ def train(
         if made.evaluation is not None:
             protocols(voice, made.evaluation)
         for note in made.notes:
-            voice.message(f"note: {note}")
+            if note not in task.labels.notes:  # those were said with the labels
+                voice.message(f"note: {note}")
         voice.outputs(made.files)
         voice.show(f"next: terrapatch pixels classify CUBE --model {made.folder} -o map.tif")
         voice.result(

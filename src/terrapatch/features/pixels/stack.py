@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from terrapatch.cubes.describing import spans
 from terrapatch.errors import FeatureError, RecipeError
 from terrapatch.features.pixels.base import FittedFeature, PixelFeature
 from terrapatch.features.pixels.live import LivePixels, live_side
@@ -136,9 +137,26 @@ class FeatureStack:
         if not same:
             raise RecipeError(
                 f"the features were fitted on {_told(self.bands, self.wavelengths)} but "
-                f"{cube.name} has {_told(names, waves)}; give a cube with the same bands kept, "
-                "or fit the features to this one"
+                f"{cube.name} has {_told(names, waves)}; {self._mend(cube)}"
             )
+
+    def _mend(self, cube: Cube) -> str:
+        """Say how a cube might be read so that its bands are the right ones."""
+        waves, names = _wavelengths(cube), _names(cube)
+        if len(names) == len(self.bands) and waves is None and self.wavelengths is not None:
+            return (
+                "if these are the same bands, give their wavelengths (wavelengths=, --wavelengths)"
+            )
+        if waves is not None and self.wavelengths is not None:
+            known = [bool(np.isclose(nm, self.wavelengths, 0.0, SAME_NM).any()) for nm in waves]
+        else:  # names tell only where neither has wavelengths
+            named = waves is None and self.wavelengths is None
+            known = [named and name in self.bands for name in names]
+        more = [band.number for band, own in zip(cube.bands, known, strict=True) if not own]
+        if more and sum(known) == len(self.bands):
+            listed = ",".join(spans(more).split(", "))
+            return f"leave out what it has more: drop={listed!r} (--drop {listed})"
+        return "give a cube with the same bands kept, or fit the features to this one"
 
     def recipe(self, cube: Cube) -> Recipe:
         """Return all that decides the numbers of a cube's pixels.

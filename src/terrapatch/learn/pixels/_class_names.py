@@ -64,6 +64,9 @@ def _of_file(path: Path) -> dict[int, str]:
         text = path.read_text("utf-8-sig")
     except FileNotFoundError as fault:
         raise SamplesError(f"there is no file of class names {path}; check the path") from fault
+    except (IsADirectoryError, PermissionError) as fault:
+        why = "is a folder" if path.is_dir() else "may not be read"
+        raise SamplesError(f"{path} {why}, so it names no classes; {_HOW}") from fault
     except UnicodeDecodeError as fault:
         raise SamplesError(f"{path} is not written in UTF-8; save it as UTF-8") from fault
     return _of_json(text, path) if path.suffix.lower() == ".json" else _of_csv(text, path)

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from terrapatch.errors import SamplesError
 from terrapatch.learn.accuracy import Accuracy, assess
+from terrapatch.learn.pixels._pixel_split import refuse_one_class
 from terrapatch.learn.pixels._split_parts import distance_to
 from terrapatch.learn.pixels.base import PixelLearner, PixelValues, Progress
 from terrapatch.learn.pixels.labels import PixelLabels
 from terrapatch.learn.pixels.leakage import Leak, combined_window, guard
-from terrapatch.learn.pixels.posteriors import posterior_blocks, posteriors_at
+from terrapatch.learn.pixels.posteriors import likeliest_at, posterior_blocks
 from terrapatch.learn.pixels.smoothers import Smoother, parse_smoothing
 from terrapatch.learn.pixels.splits import PixelSplit, fields_of
 
@@ -91,7 +92,7 @@ class Evaluated:
         if self.mixed:
             text += (
                 f"; for {100 * self.mixed:.1f} % of them the smoothing ({self.smoothing}) mixes in "
-                "posteriors of training pixels, if with little weight"
+                "posteriors of training pixels, which were told by their own labels"
             )
         return f"{text}."
 
@@ -131,8 +132,8 @@ def evaluate_splits(
         One result a seed, in the order given.
 
     Raises:
-        SamplesError: If labels and features differ in size, there is no split, folds test a
-            pixel twice, or the guard refuses a split.
+        SamplesError: If labels and features differ in size, there is no split, one trains on a
+            single class, folds test a pixel twice, or the guard refuses a split.
     """
     smoother = parse_smoothing(smooth) if isinstance(smooth, str) else smooth
     jobs = {s: _listed(splits) for s, splits in splits_by_seed.items()}
@@ -194,8 +195,7 @@ def _predicted(
 ) -> Ids:
     temperature = learner.temperature
     if smoother is None:
-        shares = posteriors_at(values, learner, labels.pixels(test), temperature)
-        return np.asarray(learner.classes_[shares.argmax(axis=1)], np.int32)
+        return likeliest_at(values, learner, labels.pixels(test), temperature)
     ids = np.zeros(labels.shape, np.int32)
     blocks = posterior_blocks(values, learner, temperature, smooth=smoother, scratch=scratch)
     for block in blocks:
@@ -269,6 +269,8 @@ def _check(
     if not jobs or not all(jobs.values()):
         raise SamplesError("no split was given; give at least one for every seed")
     for seed, splits in jobs.items():
+        for split in splits:
+            refuse_one_class(split)
         twice = int((np.sum([s.test for s in splits], axis=0) > 1).sum())
         if twice:
             raise SamplesError(

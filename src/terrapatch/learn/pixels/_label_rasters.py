@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
+from terrapatch.cubes.envi import find_pair
 from terrapatch.errors import OutsideError, SamplesError
 from terrapatch.learn._vector_raster import _same_corners, _stated_names
 from terrapatch.opening import open_raster
@@ -43,6 +44,8 @@ def read_label_raster(
         OutsideError: If it has another size, CRS or grid.
     """
     name = Path(path).name
+    if path.lower().endswith(".hdr") and (pair := find_pair(path)) is not None:
+        path = str(pair[0])
     with warnings.catch_warnings():  # that there is no georeference is said below
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         src = open_raster(path)
@@ -54,7 +57,7 @@ def read_label_raster(
             )
         check_size((src.height, src.width), cube, name)
         notes = check_place(GeoBox(src.shape, src.transform, src.crs), cube, name)
-        names = _stated_names(src, Path(path)) or _envi_names(src)
+        names = _stated_names(src, Path(path)) or _envi_names(src, path)
         try:
             values = np.asarray(src.read(1))
         except RasterioIOError as fault:
@@ -212,8 +215,9 @@ def _warp(cube: Cube, name: str) -> str:
     return f"gdalwarp -r near {target}-te {extent} -ts {cols} {rows} {name} labels.tif"
 
 
-def _envi_names(src: Any) -> dict[int, str]:
+def _envi_names(src: Any, path: str) -> dict[int, str]:
     """Return the class names of an ENVI classification, the first of which belongs to 0."""
-    text = src.tags(ns="ENVI").get("class_names", "").strip().strip("{}")
-    names = [part.strip() for part in text.split(",")]
+    pair = find_pair(path) if src.driver == "ENVI" else None
+    listed = "" if pair is None else pair[1].entries.get("class names", "").strip("{}")
+    names = [part.strip() for part in listed.split(",")]
     return {value: name for value, name in enumerate(names) if name}

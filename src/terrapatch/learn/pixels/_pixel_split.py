@@ -101,6 +101,28 @@ def finished(
     )
 
 
+def refuse_one_class(split: PixelSplit) -> None:
+    """Refuse a split whose training part nothing can be learned from.
+
+    Raises:
+        SamplesError: If pixels of only one class train.
+    """
+    trained = [name for name, n in split.train_counts.items() if n]
+    tested = [name for name, n in split.test_counts.items() if n]
+    if trained == tested and len(trained) < 2:
+        raise SamplesError(
+            f"a learner needs training pixels of two classes, and only {''.join(trained)} has any; "
+            "label more"
+        )
+    if len(trained) < 2:
+        of_seed = "" if split.seed is None else f" (seed {split.seed})"
+        raise SamplesError(
+            f"{split.name}{of_seed}: only {''.join(trained)} trains, and a learner needs two "
+            "classes; split the labels another way (smaller blocks, a smaller buffer, folds, "
+            "other seeds)"
+        )
+
+
 def check_shape(labels: PixelLabels, array: NDArray[Any], words: str) -> None:
     if array.shape != labels.shape:
         raise SamplesError(

@@ -15,6 +15,8 @@ from terrapatch.learn.pixels._evaluated import Evaluated
 
 Floats = NDArray[np.float64]
 _LEVEL = 0.95
+# Shares below this are no whole percent.
+_SHOWN = 0.005
 _MEASURES = ("overall", "average", "kappa")
 
 
@@ -39,13 +41,16 @@ class Spread:
     over: str
 
     @classmethod
-    def of(cls, values: Sequence[float], within: tuple[float, float] | None) -> Spread:
+    def of(
+        cls, values: Sequence[float], within: tuple[float, float] | None, least: float = 0.0
+    ) -> Spread:
         """Measure the spread over seeds.
 
         Args:
             values: The measure for each seed.
             within: Interval over the ground, where all seeds test the same pixels; ``None``
                 for the interval over seeds.
+            least: What the measure cannot be below: 0 for a share, -1 for kappa.
         """
         from scipy.stats import t
 
@@ -54,8 +59,9 @@ class Spread:
         if within is not None:
             return cls(mean, sd, *within, "ground")
         half = float(t.ppf((1 + _LEVEL) / 2, len(known) - 1)) * sd / math.sqrt(len(known))
-        # No share, and no kappa, is above 1.
-        return cls(mean, sd, mean - half, min(mean + half, 1.0), "seeds")
+        # No share, and no kappa, is above 1. Where there is no interval both ends stay NaN.
+        low, high = np.clip((mean - half, mean + half), least, 1.0)
+        return cls(mean, sd, float(low), float(high), "seeds")
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,8 @@ class ProtocolResult:
             within = (float(ends[0]), float(ends[1]))
         else:
             within = None
-        return Spread.of([float(getattr(a, measure)) for a in accuracies], within)
+        values = [float(getattr(a, measure)) for a in accuracies]
+        return Spread.of(values, within, -1.0 if measure == "kappa" else 0.0)
 
     def _same_ground(self) -> bool:
         """Whether all seeds test the same pixels, so that their spread misses the ground's luck."""
@@ -129,9 +136,27 @@ class ProtocolResult:
 
     @property
     def flag(self) -> str:
-        """A few words on leakage, the worst over seeds; nothing where it is clean."""
+        """A few words on leakage, the worst over seeds; nothing where it is clean.
+
+        ``leaky``; or ``leaks 12 %`` of the tested pixels through the window, and ``mixes
+        5 %`` of them with training pixels in smoothing.
+        """
         leaks = [leak for e in self.evaluated for leak in e.leaks]
-        return max(leaks, key=lambda leak: (leak.leaky, leak.inside)).flag
+        worst = max(leaks, key=lambda leak: (leak.leaky, leak.inside))
+        if worst.leaky or not self.mixed:
+            return worst.flag
+        shown = f"{100 * self.mixed:.0f} %" if self.mixed >= _SHOWN else "under 1 %"
+        return ", ".join(filter(None, (worst.flag, f"mixes {shown}")))
+
+    @property
+    def mixed(self) -> float:
+        """Share of the tested pixels that smoothing mixes with training ones, the worst seed."""
+        return max(e.mixed for e in self.evaluated)
+
+    @property
+    def inside(self) -> float:
+        """Share of the tested pixels inside training windows, the worst over seeds and folds."""
+        return max(leak.inside for e in self.evaluated for leak in e.leaks)
 
     def counts(self, part: str) -> float:
         """Return the number of pixels that ``train`` (mean over folds) or ``test``, over seeds."""
@@ -184,15 +209,14 @@ class ProtocolResult:
                 f"{measure}_high": _json(spread.high),
             }
         first = self.evaluated[0]
-        inside = [leak.inside for e in self.evaluated for leak in e.leaks]
         return row | {
             "interval": self.spread("overall").over,
             "overall_of_trained": self.trained_overall,
             "majority": self.majority,
             "window": first.window,
-            "inside_training_window": float(np.max(inside)),
+            "inside_training_window": float(self.inside),
             "smoothing": first.smoothing,
-            "smoothing_mixes_training": float(np.max([e.mixed for e in self.evaluated])),
+            "smoothing_mixes_training": float(self.mixed),
             "untestable": [c.name for c in self.classes() if c.untestable],
             "untrained": [c.name for c in self.classes() if c.untrained],
             "fit_seconds": float(np.mean([e.fit_seconds for e in self.evaluated])),

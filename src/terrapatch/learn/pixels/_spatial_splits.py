@@ -15,6 +15,8 @@ from terrapatch.learn.pixels.labels import PixelLabels
 
 Ids = NDArray[np.int32]
 Mask = NDArray[np.bool_]
+# Connected areas of fewer pixels are no fields but points.
+_SMALL = 4
 _WORDS = {"nearest": "about", "at least": "at least"}
 
 
@@ -130,10 +132,12 @@ def field_split(
             it, or ``at least`` half; with few large fields the two differ by much.
 
     Raises:
-        SamplesError: If every class is one field, or too few training pixels are left.
+        SamplesError: If every class is one field, most labels are single points without
+            polygons, or too few training pixels are left.
     """
     fields, words = fields_of(labels, connectivity)
     numbers, areas, classes = _field_table(labels, fields)
+    _check_areas(labels, areas)
     rng = np.random.default_rng(seed)
     tested = np.zeros(len(numbers), bool)
     for number in np.unique(classes):
@@ -170,11 +174,13 @@ def field_folds(
         connectivity: See ``fields_of``.
 
     Raises:
-        SamplesError: If every class is one field, there are fewer fields to test than folds, or
-            a fold is left without training pixels.
+        SamplesError: If every class is one field, most labels are single points without
+            polygons, there are fewer fields to test than folds, or a fold is left without
+            training pixels.
     """
     fields, words = fields_of(labels, connectivity)
     numbers, areas, classes = _field_table(labels, fields)
+    _check_areas(labels, areas)
     several = np.bincount(classes)[classes] > 1
     _check_fields(several, words)
     _check_folds(k, int(several.sum()), f"fields ({words}) of classes with several")
@@ -252,6 +258,17 @@ def _field_table(labels: PixelLabels, fields: Ids) -> tuple[Any, Any, Any]:
     """Return number, area and class of each field."""
     numbers, first, areas = np.unique(fields[fields > 0], return_index=True, return_counts=True)
     return numbers, areas, labels.ids[fields > 0][first]
+
+
+def _check_areas(labels: PixelLabels, areas: NDArray[np.int64]) -> None:
+    """Refuse connected areas that are single points: to hold some out is a random split."""
+    small = int(areas[areas < _SMALL].sum())
+    if labels.fields is None and 2 * small > areas.sum():
+        raise SamplesError(
+            f"{small:,} of {int(areas.sum()):,} labelled pixels lie in connected areas of fewer "
+            f"than {_SMALL}, which are points and no fields, and holding some of them out would be "
+            "a random split of neighbours; split by blocks, or label polygons"
+        )
 
 
 def _check_fields(testable: Mask, words: str) -> None:

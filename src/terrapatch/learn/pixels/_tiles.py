@@ -35,11 +35,6 @@ def tiles(shape: tuple[int, int], side: int) -> Iterator[tuple[slice, slice]]:
         yield slice(top, min(top + side, shape[0])), slice(left, min(left + side, shape[1]))
 
 
-def count_tiles(shape: tuple[int, int], side: int) -> int:
-    """Return how many tiles ``tiles`` gives."""
-    return -(-shape[0] // side) * -(-shape[1] // side)
-
-
 def mirrored(start: int, stop: int, n: int) -> NDArray[np.intp]:
     """Return positions ``start`` to ``stop`` on an axis of ``n``, mirrored at both of its ends."""
     period = max(2 * (n - 1), 1)
@@ -79,20 +74,28 @@ def gather(
         SamplesError: If a pixel lies outside the scene or has no features.
     """
     check_places(values.shape, pixels)
-    side = tile_side(values)
-    out = np.empty((len(pixels), values.n_features), np.float32)
-    tile = pixels.rows // side * (-(-values.shape[1] // side)) + pixels.cols // side
-    order, done = np.argsort(tile, kind="stable"), 0
-    ends = np.flatnonzero(np.diff(tile[order])) + 1
-    for some in np.split(order, ends) if len(order) else []:
-        rows, cols = (_span(int(p[some[0]]) // side, side, n) for p, n in _axes(values, pixels))
+    out, done = np.empty((len(pixels), values.n_features), np.float32), 0
+    for some, rows, cols in by_tile(values, pixels):
         block = values.read(rows, cols)
         out[some] = block[pixels.rows[some] - rows.start, pixels.cols[some] - cols.start]
         done += len(some)
         if progress is not None:
             progress("reading features", done, len(pixels))
-    _refuse_empty(out, pixels)
+    refuse_empty(out, pixels)
     return out
+
+
+def by_tile(
+    values: PixelValues, pixels: LabelledPixels
+) -> Iterator[tuple[NDArray[np.intp], slice, slice]]:
+    """Go over the tiles that hold some of the pixels: their numbers, and the tile's place."""
+    side = tile_side(values)
+    tile = pixels.rows // side * (-(-values.shape[1] // side)) + pixels.cols // side
+    order = np.argsort(tile, kind="stable")
+    ends = np.flatnonzero(np.diff(tile[order])) + 1
+    for some in np.split(order, ends) if len(order) else []:
+        rows, cols = (_span(int(p[some[0]]) // side, side, n) for p, n in _axes(values, pixels))
+        yield some, rows, cols
 
 
 def check_places(shape: tuple[int, int], pixels: LabelledPixels) -> None:
@@ -121,7 +124,12 @@ def _span(number: int, side: int, n: int) -> slice:
     return slice(number * side, min((number + 1) * side, n))
 
 
-def _refuse_empty(rows: NDArray[np.float32], pixels: LabelledPixels) -> None:
+def refuse_empty(rows: NDArray[np.float32], pixels: LabelledPixels) -> None:
+    """Refuse pixels whose numbers ``(n, any)`` are not all there.
+
+    Raises:
+        SamplesError: If there is one.
+    """
     good = np.isfinite(rows).all(axis=1)
     if not good.all():
         first = int(np.argmin(good))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from odc.geo.geobox import GeoBox
 
 from terrapatch.features.raster import FeatureBlock
 from terrapatch.features.recipe import Recipe
-from terrapatch.learn.pixels._scratch import scratch_array
+from terrapatch.learn.pixels._scratch import check_room, scratch_array, scratch_folder
 from terrapatch.learn.pixels._tiles import tile_side, tiles
 from terrapatch.learn.pixels.base import Floats, PixelValues
 
@@ -36,7 +37,9 @@ class CachedPixels:
             OutputError: If the folder is missing, full or not writable.
         """
         self._values, self.side = values, tile_side(values)
-        self._held = scratch_array((*values.shape, values.n_features), np.float32, scratch)
+        shape = (*values.shape, values.n_features)
+        self._held = scratch_array(shape, np.float32, scratch, reserve=False)
+        self._place = scratch_folder(scratch) if isinstance(self._held, np.memmap) else None
         self._done: set[tuple[int, int]] = set()
 
     @property
@@ -65,7 +68,11 @@ class CachedPixels:
         return self._values.recipe
 
     def read(self, rows: slice, cols: slice) -> Floats:
-        """Read ``(rows, cols, features)`` float32 inside the scene, NaN in invalid pixels."""
+        """Read ``(rows, cols, features)`` float32 inside the scene, NaN in invalid pixels.
+
+        Raises:
+            OutputError: If the disk has no room for tiles that are read for the first time.
+        """
         tops = range(rows.start // self.side, -(-rows.stop // self.side))
         lefts = range(cols.start // self.side, -(-cols.stop // self.side))
         for key in ((top, left) for top in tops for left in lefts):
@@ -74,7 +81,10 @@ class CachedPixels:
                     slice(n * self.side, min((n + 1) * self.side, end))
                     for n, end in zip(key, self.shape, strict=True)
                 )
-                self._held[down, across] = self._values.read(down, across)
+                made = self._values.read(down, across)
+                if self._place is not None:  # each line of a tile may begin and end within a page
+                    check_room(self._place, made.nbytes + 2 * mmap.PAGESIZE * len(made))
+                self._held[down, across] = made
                 self._done.add(key)
         return np.array(self._held[rows, cols])
 

@@ -85,7 +85,9 @@ def map_pixels(
         )
         features = values.recipe.as_dict()
     never = model.untrained
-    notes = (f"classes without a training pixel are never mapped: {', '.join(never)}",)
+    notes = _doubts(source, model)
+    if never:
+        notes += (f"classes without a training pixel are never mapped: {', '.join(never)}",)
     return MappedPixels(
         mapped.ids,
         mapped.confidence,
@@ -97,7 +99,7 @@ def map_pixels(
             "features": features,
             "smoothing": None if smoother is None else smoother.text,
         },
-        notes if never else (),
+        notes,
     )
 
 
@@ -139,6 +141,12 @@ def map_values(
         margin[at] = np.where(block.valid, two[..., 1] - two[..., 0], np.nan)
         counts += np.bincount(ids[at].ravel(), minlength=n_classes + 1)
     return MappedPixels(ids, confidence, margin, counts, values.geobox)
+
+
+def _doubts(source: Cube | PixelValues, model: PixelModel) -> tuple[str, ...]:
+    from terrapatch.cubes import Cube
+
+    return model.doubts(source) if isinstance(source, Cube) else ()
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class PixelModel:
         legend: The classes; the learner may know only some of them.
         description: JSON values: texts of the features, the learner's settings, window,
             temperature, training pixels by class, the split and the metrics it was judged by,
-            the feature space, versions.
+            the feature space, the size of the cube's values, versions.
     """
 
     features: FeatureStack
@@ -71,6 +71,7 @@ class PixelModel:
             metrics: What is known of its accuracy, JSON values.
             smooth: Text of the smoothing that belongs to it (``parse_smoothing``).
         """
+        from terrapatch.cubes.sizes import value_sizes
         from terrapatch.legend import Legend
 
         counts = [int((pixels.ids == i + 1).sum()) for i in range(len(pixels.classes))]
@@ -83,6 +84,7 @@ class PixelModel:
                 "features": list(features.texts),
                 "learner": {"kind": learner.kind, "settings": learner.settings()},
                 "metrics": dict(metrics or {}),
+                "sizes": value_sizes(cube),
                 "smooth": smooth,
                 "space": features.recipe(cube).space,
                 "split": split,
@@ -120,6 +122,13 @@ class PixelModel:
             RecipeError: If its bands are not those the model was trained on; it shows both.
         """
         self.features.check(cube)
+
+    def doubts(self, cube: Cube) -> tuple[str, ...]:
+        """Say what makes a map of a cube doubtful, though its bands are right."""
+        from terrapatch.cubes.sizes import unlike_sizes
+
+        told = unlike_sizes(cube, self.description.get("sizes", []))
+        return (told,) if told else ()
 
     def check_recipe(self, recipe: Recipe) -> None:
         """Refuse stored features that were made in another way.

@@ -14,10 +14,10 @@ from terrapatch.learn._moments import Covariance
 from terrapatch.learn.calibration import apply_temperature
 from terrapatch.learn.pixels._scratch import scratch_array
 from terrapatch.learn.pixels._tiles import (
+    by_tile,
     check_places,
-    count_tiles,
-    gather,
     read_around,
+    refuse_empty,
     tile_side,
     tiles,
 )
@@ -153,23 +153,54 @@ def posteriors_at(
     Raises:
         SamplesError: If a pixel lies outside the scene or has no features.
     """
-    if learner.window == 1:
-        rows = gather(values, pixels, progress)
-        return _shares(learner.scores(rows[:, None])[:, 0], temperature)
-    check_places(values.shape, pixels)
-    side, out = tile_side(values), np.empty((len(pixels), len(learner.classes_)), np.float32)
-    total = count_tiles(values.shape, side)
-    for done, (down, across) in enumerate(tiles(values.shape, side), 1):
-        inside = (pixels.rows >= down.start) & (pixels.rows < down.stop)
-        inside &= (pixels.cols >= across.start) & (pixels.cols < across.stop)
-        if inside.any():
-            block = read_around(values, down, across, learner.window // 2)
-            given = learner.scores(block)
-            at = (pixels.rows[inside] - down.start, pixels.cols[inside] - across.start)
-            out[inside] = _shares(given[at], temperature)
-        if progress is not None:
-            progress("classifying", done, total)
+    out = np.empty((len(pixels), len(learner.classes_)), np.float32)
+    for some, shares in _at(values, learner, pixels, temperature, progress):
+        out[some] = shares
     return out
+
+
+def likeliest_at(
+    values: PixelValues,
+    learner: PixelLearner,
+    pixels: LabelledPixels,
+    temperature: float = 1.0,
+    progress: Progress | None = None,
+) -> NDArray[np.int32]:
+    """Return the class id ``(n,)`` of the largest posterior of some pixels.
+
+    As ``posteriors_at``, but the posteriors of many pixels and classes are never held together.
+    """
+    out = np.empty(len(pixels), np.int32)
+    for some, shares in _at(values, learner, pixels, temperature, progress):
+        out[some] = learner.classes_[shares.argmax(axis=1)]
+    return out
+
+
+def _at(
+    values: PixelValues,
+    learner: PixelLearner,
+    pixels: LabelledPixels,
+    temperature: float,
+    progress: Progress | None,
+) -> Iterator[tuple[NDArray[np.intp], Floats32]]:
+    """Go over the posteriors of some pixels tile by tile, with the pixels' numbers."""
+    check_places(values.shape, pixels)
+    halo, done = learner.window // 2, 0
+    for some, down, across in by_tile(values, pixels):
+        block = read_around(values, down, across, halo)
+        at = (pixels.rows[some] - down.start, pixels.cols[some] - across.start)
+        own = block[at[0] + halo, at[1] + halo]
+        refuse_empty(own, _taken(pixels, some))
+        given = learner.scores(block)[at] if halo else _alone(learner, own)
+        yield some, _shares(given, temperature)
+        done += len(some)
+        if progress is not None:
+            progress("classifying", done, len(pixels))
+
+
+def _taken(pixels: LabelledPixels, some: NDArray[np.intp]) -> LabelledPixels:
+    places = (pixels.rows[some], pixels.cols[some], pixels.ids[some])
+    return LabelledPixels(*places, pixels.classes)
 
 
 def _raw(

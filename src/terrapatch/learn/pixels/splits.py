@@ -148,6 +148,11 @@ def _given(
         number = {name: i for i, name in enumerate(labels.classes, start=1)}
         table = np.array([0, *(number.get(name, -1) for name in part.classes)])
         other = usable & (table[part.ids] != labels.ids)
+        if other.any() and (other == usable).all():
+            raise SamplesError(
+                f"none of the {words} pixels has the class ({', '.join(part.classes[:5])}) that it "
+                f"has in the labels ({', '.join(labels.classes[:5])}); give both the same names"
+            )
         if other.any():
             notes.append(
                 f"{int(other.sum()):,} of the {words} pixels have another class here and are "

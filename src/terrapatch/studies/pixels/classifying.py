@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terrapatch.errors import OutputError, SamplesError
+from terrapatch.errors import OutputError, RecipeError, SamplesError
 from terrapatch.learn.pixels.model import PixelModel
 from terrapatch.maps import ClassMap, ValueMap
-from terrapatch.maps.bundle import BundleNames
 from terrapatch.studies._classify_maps import COMPANIONS, refuse_taken
+from terrapatch.studies._staging import refuse_unwritable
+from terrapatch.studies.pixels._map_files import together
 from terrapatch.studies.pixels.asked import NO_SMOOTHING
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def classify(
         raise OutputError(f"the map {path} must end in .tif; give it another name")
     if not 0 <= min_confidence < 1:
         raise SamplesError(f"the confidence {min_confidence:g} must lie from 0 to below 1")
+    refuse_unwritable(path)
     refuse_taken((path, *_beside(path).values()), overwrite)
     loaded = model if isinstance(model, PixelModel) else PixelModel.load(Path(model))
     source = _source(cube, path, reading or {})
@@ -108,8 +110,20 @@ def _source(cube: Any, path: Path, reading: Mapping[str, Any]) -> Cube | Feature
             if Path(cube).resolve() == file.resolve():
                 raise OutputError(f"{file} is the cube itself; choose another name for the map")
         if is_store(Path(cube)):
+            _refuse_reading(cube, reading)
             return FeatureRaster.open(cube)
     return Cube.open(cube, **reading)
+
+
+def _refuse_reading(store: str | os.PathLike[str], reading: Mapping[str, Any]) -> None:
+    """Refuse options that say how a cube is read where its features are stored already."""
+    usual = {"drop": "", "keep_bad": False, "water_vapour": True}
+    given = [key for key, value in reading.items() if value != usual.get(key)]
+    if given:
+        raise RecipeError(
+            f"{Path(store).name} holds features of a cube that was read already, so "
+            f"{', '.join(given)} would change nothing; leave it out, or give the cube itself"
+        )
 
 
 def _scratch(path: Path) -> Path | None:
@@ -146,17 +160,17 @@ def _written(
         **({"datetime": taken} if taken else {}),
     }
     class_map = ClassMap(ids, found.geobox, model.legend, provenance, title="Classes")
-    saved = class_map.save(path, polygons=polygons, overwrite=overwrite)
-    files, notes = [*saved.files], [*notes, *saved.notes]
-    for name, place in _beside(path).items():
-        if companions:
+    names = _beside(path) if companions else {}
+    paths = (path, *_beside(path).values())
+    refuse_taken(paths, overwrite)  # again: the map took its time
+    with together(paths) as stage:
+        saved = [class_map.save(stage / path.name, polygons=polygons)]
+        for name, place in names.items():
             values = ValueMap(
                 getattr(found, name), found.geobox, COMPANIONS[name], "", provenance,
                 range=(0.0, 1.0), title=name,
             )  # fmt: skip
-            more = values.save(place, overwrite=overwrite)
-            files, notes = [*files, *more.files], [*notes, *more.notes]
-        else:
-            for file in BundleNames(place).present():
-                file.unlink()  # a companion of the older map would belie the new one
+            saved.append(values.save(stage / place.name))
+    files = [path.with_name(file.name) for one in saved for file in one.files]
+    notes += [note for one in saved for note in one.notes]
     return PixelMap(class_map, tuple(files), class_map.counts(), tuple(dict.fromkeys(notes)))

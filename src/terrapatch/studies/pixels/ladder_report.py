@@ -8,7 +8,7 @@ import numpy as np
 
 from terrapatch.studies.figures import bars_with_intervals
 from terrapatch.studies.page import Page
-from terrapatch.studies.pixels.reporting import LONGEST, Pictures, honest_result
+from terrapatch.studies.pixels.reporting import LONGEST, Pictures, caveat, honest_result
 
 if TYPE_CHECKING:
     from terrapatch.studies.pixels.ladder import Ladder
@@ -31,8 +31,8 @@ def ladder_page(found: Ladder) -> Page:
     )  # fmt: skip
     page.text(
         "All steps are judged on the same splits. A random split of neighbouring pixels tests on "
-        "what was trained on: features with wide windows gain most there, and often nothing on "
-        "ground that was held out."
+        "what was trained on: what a step gains there it need not gain on ground that was held "
+        "out."
     )
     head, *rows = found.gains()
     page.table(list(head), rows, "What a step adds to the one above it, points")
@@ -57,8 +57,8 @@ def _lead(found: Ladder) -> str:
     means = [100 * result.spread("overall").mean for result in honest]
     best = int(np.argmax(means))
     text = (
-        f"Under {honest[0].name}, plain {found.steps[0].name} give {means[0]:.1f} % and the best "
-        f"step, {found.steps[best].name}, {means[best]:.1f} %."
+        f"Under {honest[0].name} the first step, {found.steps[0].name}, reaches {means[0]:.1f} % "
+        f"and the best one, {found.steps[best].name}, {means[best]:.1f} %.{caveat(honest[best])}"
     )
     first = found.evaluations[0].report.results[0]
     if first.leaky:

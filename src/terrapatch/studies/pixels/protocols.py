@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from terrapatch.errors import SamplesError
+from terrapatch.learn.pixels._pixel_split import refuse_one_class
 from terrapatch.learn.pixels.evaluating import Protocol, ProtocolPlan
 from terrapatch.learn.pixels.labels import VECTORS, PixelLabels
 from terrapatch.learn.pixels.leakage import MODES
@@ -30,6 +31,8 @@ PROTOCOLS = ("random", "fixed", "blocks", "fields", "regions")
 FOUR = ("random", "fixed", "blocks", "fields")
 # The strip around tested blocks where features see the whole scene, so that no strip is enough.
 USUAL_BUFFER = 5
+# Scikit-learn's random numbers start from 32 bits.
+_LARGEST_SEED = 2**32 - 1
 
 Splits = PixelSplit | Sequence[PixelSplit]
 
@@ -89,6 +92,10 @@ class Judging:
             )
         if self.seeds < 1:
             raise SamplesError(f"{self.seeds} seeds were asked for; ask for 1 or more")
+        if not 0 <= self.seed <= _LARGEST_SEED - self.seeds:
+            raise SamplesError(
+                f"the seed is {self.seed}; give one from 0 to {_LARGEST_SEED - self.seeds}"
+            )
         if self.test is not None and self.train is None:
             raise SamplesError("tested pixels were given without training pixels; give both")
         for name, value in (("buffer", self.buffer), ("field buffer", self.field_buffer)):
@@ -145,7 +152,11 @@ class Judging:
         made: list[Protocol] = []
         for name in names:
             try:
-                made.append(self._made(name, task, self._strip(window)))
+                protocol = self._made(name, task, self._strip(window))
+                for splits in protocol.splits.values():
+                    for split in (splits,) if isinstance(splits, PixelSplit) else splits:
+                        refuse_one_class(split)
+                made.append(protocol)
             except SamplesError as fault:
                 if name in ("random", "fixed", "regions"):
                     raise

@@ -95,6 +95,7 @@ def lead(made: PixelEvaluation) -> str:
         low, high = 100 * max(spread.low, 0.0), 100 * min(spread.high, 1.0)
         text += f" (95 % interval over {over} {low:.1f}–{high:.1f})"
     text += f"; always naming the largest class gives {100 * honest.majority:.1f} %."
+    text += caveat(honest)
     random = [result for result in made.report.results if result.leaky]
     if random:
         flattering = random[0].spread("overall").mean
@@ -102,8 +103,25 @@ def lead(made: PixelEvaluation) -> str:
     return text
 
 
+def caveat(result: ProtocolResult) -> str:
+    """Say in a sentence what flatters a figure of a split by ground; nothing where none does."""
+    told = []
+    if result.inside:
+        told.append(f"up to {_percent(result.inside)} of the tested pixels lie in training windows")
+    if result.mixed:
+        told.append(f"up to {_percent(result.mixed)} are smoothed with training pixels")
+    return f" This may flatter: {', and '.join(told)}." if told else ""
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.005 else "1 %"
+
+
 def honest_result(report: ProtocolReport) -> ProtocolResult:
-    """Return the protocol that figures of new ground come from: the last that is not leaky."""
+    """Return the protocol that figures of new ground come from: the last that is not leaky.
+
+    Features that see farther than its buffer still flatter it, see ``caveat``.
+    """
     return [result for result in report.results if not result.leaky][-1]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from terrapatch.errors import SamplesError
 from terrapatch.learn.pixels.model import PixelModel
 from terrapatch.studies._staging import publish, refuse_existing, staging
 from terrapatch.studies.class_colours import Colours, legend_of
@@ -101,10 +103,28 @@ def train(
     with held_values(task, stack) as values:
         judged = None
         if judging is not None:
-            judged = judge(task, values, stack, chosen, judging, progress)
+            judged = _judged(task, values, stack, chosen, judging, progress)
         model = _fitted(task, values, stack, chosen, legend, judged, seed, progress)
     notes = cautions(task, stack, seen(stack, chosen))
     return _written(PixelTrainResult(model, judged, folder, (), notes), task, legend)
+
+
+def _judged(
+    task: PixelTask,
+    values: PixelValues,
+    stack: FeatureStack,
+    recipe: PixelRecipe,
+    judging: Judging,
+    progress: Progress | None,
+) -> PixelEvaluation:
+    """Judge the recipe; labels too few for that can still train."""
+    try:
+        return judge(task, values, stack, recipe, judging, progress)
+    except SamplesError as fault:
+        raise SamplesError(
+            f"the recipe cannot be judged: {fault}; or train without judging it (judging=None, "
+            "--no-judge)"
+        ) from fault
 
 
 def _fitted(
@@ -117,7 +137,7 @@ def _fitted(
     seed: int,
     progress: Progress | None,
 ) -> PixelModel:
-    """Fit the learner to all labels, whole fields of them kept together where it chooses."""
+    """Fit the learner to all labels; where it chooses, polygons stay whole, else blocks do."""
     pixels = task.labels.pixels()
     learner = recipe.make_learner(seed).fit(values, pixels, progress=progress)
     split, metrics = "", {}
@@ -141,11 +161,22 @@ def _metrics(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if "seconds" not in key}
 
 
+def _older_files(folder: Path) -> list[str]:
+    """Return the files of an older learner in the folder, which give way with it."""
+    try:
+        told = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        names = [str(name) for name in told["model"]["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []  # none, or none of ours
+    return [n for n in names if Path(n).name == n and n.endswith((".skops", ".safetensors"))]
+
+
 def _written(result: PixelTrainResult, task: PixelTask, legend: Legend) -> PixelTrainResult:
-    names = ["classes.csv", "accuracy.csv", "report.html"]
+    names = ["classes.csv", "accuracy.csv", "report.html", *_older_files(result.folder)]
     with staging(result.folder) as stage:
         result.model.save(stage)
-        names += [f.name for f in stage.iterdir() if f.name != "model.json"] + ["model.json"]
+        made = sorted(f.name for f in stage.iterdir() if f.name not in names)
+        names += [name for name in made if name != "model.json"] + ["model.json"]
         if result.evaluation is not None:
             from terrapatch.studies.pixels.reporting import Pictures, report_page
 
