@@ -1,10 +1,7 @@
 """Every pixel a class, from Python: the commands of ``terrapatch pixels`` as functions.
 
-    from terrapatch import pixels
-
-    task = pixels.open_task("cube.tif", "labels.gpkg", column="class")
-    model = pixels.train(task, out="model").model
-    pixels.classify("cube.tif", model, "map.tif")
+``open_task`` takes a cube and its labels, ``train`` makes a model of them, ``classify`` a map;
+``evaluate`` and ``ladder`` say what a recipe is worth on ground it has not seen.
 """
 
 from terrapatch.cubes import Cube

@@ -56,7 +56,7 @@ Learner = Annotated[
     str | None,
     _option(
         "--learner",
-        "rbf-svm, forest, logistic, …; or a network: net:hybridsn,patch=9.",
+        "lda, rbf-svm, forest, …; a blend:lda@eap|rbf-svm; or a network: net:cnn2d,patch=9.",
         _RECIPE,
         "what measured best",
     ),
