@@ -57,7 +57,7 @@ def data() -> Path:
 def indian_pines(seeds: int) -> None:
     """Judge plain spectra, the two best recipes and one for random splits, five protocols each."""
     file = data() / "indian_pines" / "indian_pines_8bit.npz"
-    task = open_task(f"{file}:cube", f"{file}:gt", reading={"water_vapour": False})
+    task = open_task(f"{file}:cube", f"{file}:gt")
     usual = Judging(
         protocols=("random", "fixed", "blocks", "fields"),
         seeds=seeds, buffer=5, n_train=1025,

@@ -160,7 +160,7 @@ def _names(
     if not values:
         raise SamplesError(f"{name} holds no class, only ignored values; give another label raster")
     if classes is None:
-        stated = _stated_names(src, path)
+        stated = stated_names(src, path)
         return {value: stated.get(value, str(value)) for value in values}
     given = dict(classes) if isinstance(classes, Mapping) else dict(enumerate(classes, start=1))
     unknown = [str(value) for value in values if value not in given]
@@ -172,7 +172,7 @@ def _names(
     return {int(value): str(text) for value, text in given.items()}
 
 
-def _stated_names(src: rasterio.DatasetReader, path: Path) -> dict[int, str]:
+def stated_names(src: rasterio.DatasetReader, path: Path) -> dict[int, str]:
     """Return the names the file gives to values, from its sidecar or its ``classes`` tag."""
     sidecar = path.with_name(path.name + ".aux.xml")
     if sidecar.is_file():
@@ -208,7 +208,7 @@ def _stride(src: rasterio.DatasetReader, geobox: GeoBox, name: str) -> tuple[int
     across = round(ours.a / theirs.a) if theirs.a else 0
     fits = down >= 1 and across >= 1 and theirs.b == 0 and theirs.d == 0
     fits = fits and (-(-src.height // down), -(-src.width // across)) == (rows, cols)
-    if not fits or not _same_corners(src, geobox, (down, across)):
+    if not fits or not same_corners(src, geobox, (down, across)):
         raise OutsideError(
             f"{name} ({src.height} x {src.width} pixels, {extent_text(tuple(src.bounds))}) is not "
             f"on the scene's own pixels ({rows} x {cols} cells, "
@@ -218,7 +218,7 @@ def _stride(src: rasterio.DatasetReader, geobox: GeoBox, name: str) -> tuple[int
     return down, across
 
 
-def _same_corners(src: rasterio.DatasetReader, geobox: GeoBox, stride: tuple[int, int]) -> bool:
+def same_corners(src: rasterio.DatasetReader, geobox: GeoBox, stride: tuple[int, int]) -> bool:
     """Whether the corners of the file lie where the scene has them, whatever the CRS is called."""
     t = src.transform
     x = np.array([t.c, t.c + t.a * src.width])

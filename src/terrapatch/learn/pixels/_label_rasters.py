@@ -14,7 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from terrapatch.cubes.envi import find_pair
 from terrapatch.errors import OutsideError, SamplesError
-from terrapatch.learn._vector_raster import _same_corners, _stated_names
+from terrapatch.learn._vector_raster import same_corners, stated_names
 from terrapatch.opening import open_raster
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def read_label_raster(
             )
         check_size((src.height, src.width), cube, name)
         notes = check_place(GeoBox(src.shape, src.transform, src.crs), cube, name)
-        names = _stated_names(src, Path(path)) or _envi_names(src, path)
+        names = stated_names(src, Path(path)) or _envi_names(src, path)
         try:
             values = np.asarray(src.read(1))
         except RasterioIOError as fault:
@@ -175,7 +175,7 @@ def check_place(theirs: GeoBox, cube: Cube, name: str) -> list[str]:
         raise OutsideError(
             f"{one} states no CRS but {other} has one; assign it with gdal_edit.py -a_srs"
         )
-    if not _same_corners(_Raster(theirs), cube.geobox, (1, 1)):
+    if not same_corners(_Raster(theirs), cube.geobox, (1, 1)):
         raise OutsideError(
             f"{name} does not lie on the pixels of {cube.name} though it has as many: "
             f"{_other_grid(theirs, cube)}; warp it to the cube's grid: {_warp(cube, name)}"
