@@ -45,7 +45,7 @@ demo: install
 
 test: lint
 	$(ISOLATED) OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadfile \
-		--cov --cov-report=term-missing $(PYTEST_ARGS)
+		--no-loadscope-reorder --cov --cov-report=term-missing $(PYTEST_ARGS)
 
 lint: install-dev
 	$(ISOLATED) ruff check .

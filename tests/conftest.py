@@ -11,7 +11,18 @@ import pytest
 import rasters
 
 # Files that take longest, longest first: two workers that begin with them end together.
-LONGEST = ("test_readme.py", "test_notebooks.py", "test_torchgeo.py")
+LONGEST = (
+    "test_readme.py",
+    "test_torchgeo.py",
+    "test_registry.py",
+    "test_notebooks.py",
+    "test_resume.py",
+    "test_offline.py",
+    "test_browser.py",
+    "test_acceptance.py",
+    "test_looking.py",
+    "test_pixels_qgis.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
