@@ -275,7 +275,7 @@ LABELS: dict[str, tuple[str, Callable[[StudyFiles, Path], object], tuple[str, ..
     ),
     "one class": (
         "l.tif", lambda h, p: files.write_labels(p, np.ones_like(h.ids)), (),
-        "a learner needs training pixels of two classes, and only 1 has any",
+        "a learner needs training pixels of two classes, so label another one too",
     ),
     "a named class that no pixel has": (
         "l.tif", lambda h, p: files.write_labels(p, h.ids), ("--names", f"{files.TEXT},5=barley"),

@@ -169,6 +169,12 @@ def _refuse_empty_classes(labels: PixelLabels, unused: Sequence[str], name: str)
             f"learned{f' (left out: {lost})' if lost else ''}; label some of it, leave the class "
             "out, or leave out bands that miss data there (see terrapatch pixels info, --drop)"
         )
+    if len(labels.classes) == 1:
+        raise SamplesError(
+            f"all {len(labels):,} labelled pixels of {name} are of the class "
+            f"{labels.classes[0]!r}; a learner needs training pixels of two classes, so label "
+            "another one too"
+        )
 
 
 def fit_stack(
