@@ -66,7 +66,7 @@ class CoOccurrence:
             box_sums(values, self._side - down, self._side - across)
             for (_, _, _, (down, across)), values in zip(self._pairs, maps, strict=True)
         ]
-        total: Doubles = np.sum(parts, axis=0, dtype=np.float64)
+        total: Doubles = np.sum(np.stack(parts), axis=0, dtype=np.float64)
         return total
 
     def _mean(self, weigh: Sequence[NDArray[Any]], empty: float) -> Doubles:

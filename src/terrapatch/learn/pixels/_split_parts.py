@@ -83,7 +83,7 @@ def quotas(counts: Sequence[int], total: int, least: int) -> list[int]:
         is more.
     """
     have = np.asarray(counts, np.int64)
-    exact = total * have / max(1, have.sum())
+    exact = total * have / max(1, int(have.sum()))
     floor = np.minimum(least, have)
     given = np.clip(np.floor(exact).astype(np.int64), floor, have)
     while given.sum() < total and (given < have).any():
