@@ -56,6 +56,15 @@ def envi(path: Path, values: Any, **more: Any) -> Path:
 # --- explain --------------------------------------------------------------------------------
 
 
+def test_a_blend_says_what_its_members_look_at(home: StudyFiles, tmp_path: Path) -> None:
+    recipe = PixelRecipe(("spectra", "snv"), "blend:centroid@snv|centroid")
+    task = open_task(home.cube, home.labels)
+    train(task, out=tmp_path / "m", recipe=recipe, judging=None)
+    told = dict(explain(tmp_path / "m").rows)["classifier"]
+    assert " on snv and " in told
+    assert told.endswith(" on all layers")
+
+
 def test_a_pixel_model_explains_itself(model: Path) -> None:
     told = explain(model)
     assert told.kind == "pixel model"

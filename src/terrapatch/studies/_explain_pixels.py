@@ -35,7 +35,8 @@ def _learner(held: Plain) -> str:
     settings = held["settings"]
     if "members" in settings:
         members = [
-            f"{_head(m['settings'])} on {'+'.join(m['layers'])}" for m in settings["members"]
+            f"{_head(m['settings'])} on {'+'.join(m['layers']) or 'all layers'}"
+            for m in settings["members"]
         ]
         return f"the mean of {' and '.join(members)}"
     if "head" in settings:

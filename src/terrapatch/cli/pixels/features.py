@@ -20,6 +20,7 @@ from terrapatch.cli.pixels.cube_options import (
     Variable,
     Wavelengths,
 )
+from terrapatch.cli.pixels.study_options import reading_of
 from terrapatch.cli.voice import Voice, speaking
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def features(
 
     A run that was interrupted goes on when the same command is given again.
     """
+    given = dict(locals())
     with speaking(as_json, quiet, debug) as voice:
         if list_:
             _list(voice)
@@ -86,18 +88,7 @@ def features(
             refuse_taken(out, overwrite)
         from terrapatch.cubes import Cube
 
-        opened = Cube.open(
-            cube,
-            variable=variable,
-            bands=bands,
-            drop=drop,
-            keep_bad=keep_bad,
-            water_vapour=not keep_water_vapour,
-            wavelengths=wavelengths,
-            scale=scale,
-            nodata=nodata,
-            axes=axes,
-        )
+        opened = Cube.open(cube, **reading_of(given))
         voice.message(opened.describe())
         if dry_run:
             _dry_run(voice, opened, asked, out, dtype, overwrite)

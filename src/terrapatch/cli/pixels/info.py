@@ -15,6 +15,7 @@ from terrapatch.cli.pixels.cube_options import (
     Variable,
     Wavelengths,
 )
+from terrapatch.cli.pixels.study_options import reading_of
 from terrapatch.cli.voice import speaking
 
 
@@ -34,21 +35,11 @@ def info(
     debug: Debug = False,
 ) -> None:
     """Show a cube: size, place, bands and wavelengths kept, bands dropped and why."""
+    given = dict(locals())
     with speaking(as_json, quiet, debug) as voice:
         from terrapatch.cubes import Cube
         from terrapatch.cubes.describing import as_data, facts
 
-        seen = Cube.open(
-            cube,
-            variable=variable,
-            bands=bands,
-            drop=drop,
-            keep_bad=keep_bad,
-            water_vapour=not keep_water_vapour,
-            wavelengths=wavelengths,
-            scale=scale,
-            nodata=nodata,
-            axes=axes,
-        )
+        seen = Cube.open(cube, **reading_of(given))
         voice.show(words.facts(facts(seen)))
         voice.result(as_data(seen))
